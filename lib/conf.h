@@ -1,0 +1,53 @@
+/* Configuration. Every key is a row owned by the folder that uses it; rows of one section fill one
+   C struct. `cmd` collects the sections. A load fills a fresh struct set; on an error the old one
+   stays. */
+#pragma once
+
+#include "lib/lib.h"
+
+enum conf_type {
+	CONF_BOOL,     /* bool */
+	CONF_INT,      /* uint64_t, plain number */
+	CONF_SIZE,     /* uint64_t octets; text takes K, M, G */
+	CONF_DURATION, /* int64_t microseconds; text takes s, m, h, d */
+	CONF_STR,      /* struct str, owned by the conf */
+	CONF_LIST,     /* struct conf_list of str */
+	CONF_CHOICE    /* int: index into `choices`, a NULL-terminated table of words */
+};
+
+struct conf_list {
+	struct str *v;
+	size_t n;
+};
+
+struct conf_row {
+	const char *name;
+	enum conf_type type;
+	size_t offset;
+	uint64_t min, max; /* numbers in the type's unit (durations in seconds); strings: octets */
+	const char *def;   /* as it would stand in the file; lists: "" or items by commas */
+	const char *unit;
+	const char *help; /* one sentence; the man page is checked against it */
+	const char *const *choices;
+};
+
+struct conf_section {
+	const char *name; /* "" = top level */
+	const struct conf_row *rows;
+	size_t n, size; /* size of the C struct */
+};
+
+struct conf;
+
+/* All sections that exist; kept by the conf. Values are the defaults. */
+struct conf *conf_new(const struct conf_section *const *sections, size_t n);
+void conf_free(struct conf *c);
+/* Read a file in libconfuse's grammar. Errors say file:line, what is wrong and what is allowed. */
+int conf_load(struct conf *c, const char *path, struct err *e);
+/* Set one value from text, checked against its row: "smtp.message_max", "50M". */
+int conf_set(struct conf *c, struct str key, struct str value, struct err *e);
+/* The filled struct of a section; never NULL for a section that was registered. */
+const void *conf_get(const struct conf *c, const struct conf_section *s);
+/* All values as text lines, and back: how a conf travels to a role. */
+void conf_pack(const struct conf *c, struct buf *out);
+int conf_unpack(struct conf *c, struct str in, struct err *e);

@@ -1,0 +1,87 @@
+/* Name service for one role: libunbound with DNSSEC validation behind a bounded answer cache.
+   Answers keep their order and security status. With a zone loaded (`dns.zone`) the zone answers
+   everything and no packet leaves. */
+#pragma once
+
+#include <sys/socket.h>
+
+#include "lib/task.h"
+
+enum dns_type {
+	DNS_A = 1,
+	DNS_NS = 2,
+	DNS_CNAME = 5,
+	DNS_SOA = 6,
+	DNS_PTR = 12,
+	DNS_MX = 15,
+	DNS_TXT = 16,
+	DNS_AAAA = 28,
+	DNS_TLSA = 52
+};
+
+enum dns_status {
+	DNS_OK,       /* at least one record */
+	DNS_NODATA,   /* the name exists, not this type */
+	DNS_NXDOMAIN, /* the name does not exist */
+	DNS_SERVFAIL, /* server failure, bogus DNSSEC, no answer in time */
+	DNS_BAD       /* not a name that can be asked (label > 63, name > 253 octets) */
+};
+
+struct dns_rr {
+	struct str data; /* RDATA in wire form, names uncompressed */
+};
+
+struct dns_answer {
+	enum dns_status status;
+	bool secure; /* DNSSEC-validated */
+	bool bogus;
+	uint32_t ttl;         /* seconds */
+	struct str canonical; /* the name at the end of CNAMEs, lower case, no final dot */
+	struct dns_rr *rr;
+	size_t n;
+};
+
+struct dns;
+
+struct dns_conf {
+	struct str
+		forward; /* "HOST:PORT", the only resolver; empty = from resolv.conf or the roots */
+	struct str zone_text; /* master-file text that answers everything; empty = none */
+	int64_t timeout_us;   /* per query, 0 = 10 s */
+	size_t cache_max;     /* answers, 0 = 4096 */
+};
+
+/* The resolver itself starts with the first query. */
+struct dns *dns_new(struct loop *l, const struct dns_conf *conf, struct err *e);
+void dns_free(struct dns *d);
+/* Whatever needs files or processes, before the sandbox closes. */
+int dns_prepare(struct dns *d, struct err *e);
+
+/* A question on its way. Lives in the caller; all zeros = idle. */
+struct dns_query {
+	struct list node;
+	struct dns *dns;
+	struct task *task;
+	struct str name;
+	enum dns_type type;
+	const struct dns_answer
+		*answer; /* set when woken; owned, counted, freed by dns_query_fini */
+	void *entry;
+	struct timer timeout;
+};
+/* Ask; return STEP_WAIT; woken with 0 once q->answer is set (also for failures). `name` is copied.
+ */
+void dns_ask(
+	struct dns *d, struct dns_query *q, struct task *t, struct str name, enum dns_type type);
+/* Cancel or release. Harmless when idle. */
+void dns_query_fini(struct dns_query *q);
+
+/* Names out of RDATA: lower case, dots, no final dot ("" is the root). ERR_SYNTAX when malformed.
+ */
+int dns_rdata_name(struct str rdata, size_t offset, struct arena *a, struct str *name_out);
+/* MX: preference and exchange. */
+int dns_rdata_mx(struct str rdata, struct arena *a, uint16_t *pref_out, struct str *host_out);
+/* TXT: all character-strings joined. */
+int dns_rdata_txt(struct str rdata, struct arena *a, struct str *text_out);
+/* "1.2.0.192.in-addr.arpa" and "....ip6.arpa". */
+struct str dns_reverse_name(const struct sockaddr *sa, struct arena *a);
