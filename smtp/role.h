@@ -1,0 +1,8 @@
+/* The roles of this folder: mx and submit are one server with different rights, relay is the
+ * client. */
+#pragma once
+
+#include "lib/role.h"
+
+extern const struct role_ops mx_role, submit_role, relay_role;
+extern const struct conf_section smtp_conf_section, relay_conf_section;
