@@ -10,6 +10,11 @@
 extern const struct role_ops auth_role;
 extern const struct conf_section auth_conf_section;
 
+enum {
+	AUTH_PASSWORD_MAX = 1024, /* octets; longer ones are refused by the caller */
+	AUTH_SERVICE_MAX = 32
+};
+
 /* Verify a login. mx may not send this. Asked with the plain secret over the link (same machine,
  * socket pair); rows are secret. */
 struct auth_login {

@@ -1,0 +1,194 @@
+/* Where an address leads. Runs in the auth role and in commands; reads one snapshot, writes
+ * nothing. */
+#include "auth/directory.h"
+
+/* Addresses still to be followed and already seen, so that alias loops end. */
+struct walk {
+	struct snap *sn;
+	const struct directory_conf *conf;
+	struct arena *arena;
+	struct {
+		struct str address, detail;
+		unsigned depth;
+	} todo[TARGETS_MAX];
+	size_t next, n;
+	struct auth_resolve_reply *out;
+};
+
+static bool split(struct str address, struct str *local_out, struct str *domain_out)
+{
+	ptrdiff_t at = str_rchr(address, '@');
+	if (at < 0) { return false; }
+	*local_out = str_sub(address, 0, (size_t)at);
+	*domain_out = str_skip(address, (size_t)at + 1);
+	return true;
+}
+
+struct str directory_normalise(const struct directory_conf *c, struct str address, struct arena *a)
+{
+	struct str local, domain;
+	if (address.n == 0 || address.n > ADDRESS_MAX) { return STR(""); }
+	if (!split(address, &local, &domain)) {
+		if (c->default_domain.n == 0) { return STR(""); }
+		address = arena_fmt(a, "%.*s@%.*s", STR_ARG(address), STR_ARG(c->default_domain));
+		if (address.n > ADDRESS_MAX) { return STR(""); }
+	}
+	char *p = arena_alloc(a, address.n);
+	for (size_t i = 0; i < address.n; i++) { p[i] = ascii_lower(address.p[i]); }
+	return str_make(p, address.n);
+}
+
+static bool domain_is_local(struct walk *w, struct str name)
+{
+	struct domain d;
+	return w->conf->all_domains || snap_domain(w->sn, name, &d) == 0;
+}
+
+static int follow(struct walk *w, struct str address, struct str detail, unsigned depth)
+{
+	for (size_t i = 0; i < w->n; i++) {
+		if (str_eq(w->todo[i].address, address)) { return 0; }
+	}
+	if (w->n == COUNT(w->todo) || depth > DIRECTORY_DEPTH_MAX) { return ERR_LIMIT; }
+	w->todo[w->n].address = address;
+	w->todo[w->n].detail = detail;
+	w->todo[w->n++].depth = depth;
+	return 0;
+}
+
+/* The mailbox a detail names, by exact name, else ignoring ASCII case; "" when there is none. */
+static struct str detail_folder(struct walk *w, uint32_t aid, struct str detail)
+{
+	struct mname name, *names;
+	struct mbox mbox;
+	size_t n;
+	if (detail.n == 0 || detail.n > MAILBOX_NAME_MAX) { return STR(""); }
+	if (snap_mbox_by_name(w->sn, aid, detail, &name, &mbox) == 0) {
+		return arena_dup(w->arena, name.name);
+	}
+	if (snap_mnames(w->sn, aid, w->arena, &names, &n) < 0) { return STR(""); }
+	for (size_t i = 0; i < n; i++) {
+		if (names[i].mid && str_ieq(names[i].name, detail)) { return names[i].name; }
+	}
+	return STR("");
+}
+
+static int add_target(struct walk *w, struct auth_target target)
+{
+	struct auth_resolve_reply *out = w->out;
+	for (uint32_t i = 0; i < out->targets_n; i++) {
+		const struct auth_target *t = &out->targets[i];
+		if (t->aid == target.aid && (t->aid || str_eq(t->address, target.address))) {
+			return 0;
+		}
+	}
+	if (out->targets_n == TARGETS_MAX) { return ERR_LIMIT; }
+	out->targets[out->targets_n++] = target;
+	return 0;
+}
+
+static int add_account(struct walk *w, uint32_t aid, struct str detail)
+{
+	struct acct acct;
+	int rc = snap_acct(w->sn, aid, &acct);
+	if (rc < 0) { return rc == ERR_GONE ? 0 : rc; }
+	return add_target(
+		w, (struct auth_target){.aid = aid,
+			   .address = arena_dup(w->arena, acct.login),
+			   .folder = detail_folder(w, aid, detail),
+			   .over_quota = acct.quota_bytes && acct.used_bytes >= acct.quota_bytes});
+}
+
+static int apply_row(struct walk *w, const struct addr_row *row, struct str detail, unsigned depth)
+{
+	int rc = 0;
+	if (row->kind == ADDR_ACCOUNT) { return add_account(w, row->aid, detail); }
+	for (size_t i = 0; i < row->targets_n && rc == 0; i++) {
+		rc = follow(w, row->targets[i], detail, depth + 1);
+	}
+	return rc;
+}
+
+/* Without a row of its own, postmaster@ goes to whoever was there first: RFC 5321 4.5.1 wants it
+ * accepted. */
+static int apply_postmaster(struct walk *w)
+{
+	struct acct acct;
+	int rc = snap_acct_next(w->sn, 0, &acct);
+	return rc == 0 ? add_account(w, acct.aid, STR("")) : rc == ERR_GONE ? 0 : rc;
+}
+
+/* The rows that may answer for a local address, in order: itself, without its detail, the
+ * catch-all. */
+static int visit_local(struct walk *w, struct str address, struct str local, struct str domain,
+	struct str detail, unsigned depth)
+{
+	struct addr_row row;
+	int rc = snap_addr(w->sn, address, w->arena, &row);
+	ptrdiff_t at = w->conf->separator ? str_chr(local, w->conf->separator) : -1;
+	if (rc == ERR_GONE && at > 0) {
+		struct str base =
+			arena_fmt(w->arena, "%.*s@%.*s", (int)at, local.p, STR_ARG(domain));
+		detail = str_skip(local, (size_t)at + 1);
+		local = str_sub(local, 0, (size_t)at);
+		rc = snap_addr(w->sn, base, w->arena, &row);
+	}
+	if (rc == ERR_GONE && str_eq(local, STR("postmaster"))) { return apply_postmaster(w); }
+	if (rc == ERR_GONE) {
+		rc = snap_addr(
+			w->sn, arena_fmt(w->arena, "@%.*s", STR_ARG(domain)), w->arena, &row);
+	}
+	if (rc < 0) { return rc == ERR_GONE ? 0 : rc; }
+	return apply_row(w, &row, detail, depth);
+}
+
+static int visit(struct walk *w, struct str address, struct str detail, unsigned depth)
+{
+	struct str local, domain;
+	if (!split(address, &local, &domain)) { return 0; }
+	if (!domain_is_local(w, domain)) {
+		return add_target(w, (struct auth_target){.address = address});
+	}
+	return visit_local(w, address, local, domain, detail, depth);
+}
+
+int directory_resolve(struct snap *sn, const struct directory_conf *c, struct str address,
+	struct arena *a, struct auth_resolve_reply *out)
+{
+	struct walk *w = arena_new(a, struct walk);
+	struct str local, domain;
+	*w = (struct walk){.sn = sn, .conf = c, .arena = a, .out = out};
+	*out = (struct auth_resolve_reply){
+		.targets = arena_array(a, TARGETS_MAX, sizeof *out->targets)};
+	address = directory_normalise(c, address, a);
+	if (!split(address, &local, &domain)) { return 0; }
+	out->local_domain = domain_is_local(w, domain);
+	int rc = follow(w, address, STR(""), 0);
+	while (rc == 0 && w->next < w->n) {
+		size_t i = w->next++;
+		rc = visit(w, w->todo[i].address, w->todo[i].detail, w->todo[i].depth);
+	}
+	return rc;
+}
+
+int directory_account(struct snap *sn, const struct directory_conf *c, struct str user,
+	struct arena *a, struct acct *out)
+{
+	struct addr_row row;
+	user = directory_normalise(c, user, a);
+	if (user.n == 0) { return ERR_GONE; }
+	int rc = snap_addr(sn, user, a, &row);
+	if (rc == 0 && row.kind != ADDR_ACCOUNT) { rc = ERR_GONE; }
+	return rc < 0 ? rc : snap_acct(sn, row.aid, out);
+}
+
+bool directory_may_send(struct snap *sn, const struct directory_conf *c, uint32_t aid,
+	struct str address, struct arena *a)
+{
+	struct auth_resolve_reply r;
+	if (directory_resolve(sn, c, address, a, &r) < 0) { return false; }
+	for (uint32_t i = 0; i < r.targets_n; i++) {
+		if (r.targets[i].aid == aid) { return true; }
+	}
+	return false;
+}
