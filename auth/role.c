@@ -34,8 +34,7 @@ static struct directory_conf directory_conf(const struct auth *au, struct snap *
 	return c;
 }
 
-/* --- an account at first use
- * ------------------------------------------------------------------------------------ */
+/* --- an account at first use --- */
 
 struct making {
 	struct list node;
@@ -119,9 +118,7 @@ static struct str address_to_make(
 	return arena_fmt(a, "%.*s@%.*s", STR_ARG(local), STR_ARG(domain));
 }
 
-/* --- logins
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- logins --- */
 
 struct login {
 	struct list node;
@@ -258,9 +255,7 @@ static void login_start(struct auth *au, struct link_msg *m, bool may_make)
 	}
 }
 
-/* --- addresses
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- addresses --- */
 
 static void resolve(struct auth *au, struct link_msg *m, bool may_make)
 {
@@ -315,9 +310,7 @@ static void answer(struct auth *au, struct link_msg *m, bool may_make)
 	}
 }
 
-/* --- the role
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- the role --- */
 
 static void auth_handle(struct role *r, struct link_msg *m)
 {

@@ -81,8 +81,7 @@ struct audit {
 	uint32_t checks_n;
 };
 
-/* --- uploads: bodies beyond CHUNK_DATA, streamed while they arrive
- * ---------------------------------------------- */
+/* --- uploads: bodies beyond CHUNK_DATA, streamed while they arrive --- */
 
 struct op_upload {
 	uint64_t oid; /* 0 starts one */
@@ -96,9 +95,7 @@ struct op_drop_upload {
 	uint64_t oid;
 };
 
-/* --- delivery
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- delivery --- */
 
 struct op_local_rcpt {
 	uint32_t aid;
@@ -140,9 +137,7 @@ struct op_deliver_reply {
 	uint32_t results_n;
 };
 
-/* --- IMAP
- * --------------------------------------------------------------------------------------------------------
- */
+/* --- IMAP --- */
 
 struct op_append_one {
 	struct op_body body;
@@ -231,9 +226,7 @@ struct op_mbox_subscribe {
 	bool on;
 };
 
-/* --- queue
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- queue --- */
 
 struct op_queue_outcome {
 	uint32_t n;
@@ -260,8 +253,7 @@ struct op_count_reply {
 	uint64_t count;
 };
 
-/* --- audit, accounts
- * --------------------------------------------------------------------------------------------- */
+/* --- audit, accounts --- */
 
 struct op_audit {
 	struct audit *records;
@@ -304,8 +296,7 @@ struct op_domain_del { /* ERR_INUSE while it has addresses */
 	struct str name;
 };
 
-/* --- news: one-way, from the store after a commit
- * ---------------------------------------------------------------- */
+/* --- news: one-way, from the store after a commit --- */
 
 struct news_mbox_item {
 	uint32_t aid, mid;

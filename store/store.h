@@ -30,9 +30,7 @@ struct snap {
 int snap_begin(struct store *s, struct snap *out);
 void snap_end(struct snap *sn);
 
-/* --- mailboxes
- * -------------------------------------------------------------------------------------------------
- */
+/* --- mailboxes --- */
 
 enum {
 	MAILBOX_NAME_MAX = 480, /* octets of UTF-8, whole name */
@@ -93,9 +91,7 @@ int snap_mnames(struct snap *sn, uint32_t aid, struct arena *a, struct mname **o
 /* Keyword names by bit (0..KEYWORDS_MAX-1); empty = unused. */
 int snap_keywords(struct snap *sn, uint32_t mid, struct str names_out[KEYWORDS_MAX]);
 
-/* --- messages
- * --------------------------------------------------------------------------------------------------
- */
+/* --- messages --- */
 
 struct msg {
 	uint32_t uid;
@@ -161,8 +157,7 @@ int snap_msg_bytes(struct snap *sn, const struct msg *m, uint64_t off, struct st
 /* Ask the kernel to have the chunk at `off` in memory soon (madvise WILLNEED). */
 void snap_will_need(struct snap *sn, uint64_t oid, uint64_t off);
 
-/* --- accounts, addresses
- * --------------------------------------------------------------------------------------- */
+/* --- accounts, addresses --- */
 
 enum { ADDRESS_MAX = 320, TARGETS_MAX = 500, CREDS_MAX = 16 };
 
@@ -205,9 +200,7 @@ struct domain {
 int snap_domain(struct snap *sn, struct str name, struct domain *out);
 int snap_domain_next(struct snap *sn, struct str after, struct domain *out);
 
-/* --- queue
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- queue --- */
 
 enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
 enum { RET_NONE, RET_FULL, RET_HDRS };
@@ -250,9 +243,7 @@ struct queue_due { /* index entry: when, what */
  * not in the index. */
 int snap_queue_due_next(struct snap *sn, const struct queue_due *after, struct queue_due *out);
 
-/* --- audit
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- audit --- */
 
 struct audit; /* store/op.h */
 int snap_audit(struct snap *sn, uint64_t id, struct arena *a, struct audit *out);
@@ -265,9 +256,7 @@ enum { ID_TEXT = 14 };
 const char *id_text(uint64_t id, char out[ID_TEXT]);
 int id_parse(struct str text, uint64_t *out);
 
-/* --- the whole
- * -------------------------------------------------------------------------------------------------
- */
+/* --- the whole --- */
 
 struct store_stat {
 	uint64_t map_size, used_bytes, free_disk_bytes;
