@@ -1,0 +1,80 @@
+/* The message that the load generator sends. */
+#include "t/bench/message.h"
+
+#include <stdio.h>
+
+#define BOUNDARY "=_bench_boundary"
+#define NUMBER "0000000000"
+
+static const char head[] = "Date: Mon, 06 Jul 2026 10:00:00 +0000\r\n"
+			   "From: \"Bench Sender\" <sender@client.test>\r\n"
+			   "To: \"First Reader\" <first@bench.test>, second@bench.test\r\n"
+			   "Subject: Figures of the day, copy " NUMBER "\r\n"
+			   "Message-ID: <" NUMBER ".bench@client.test>\r\n"
+			   "MIME-Version: 1.0\r\n"
+			   "Content-Type: multipart/alternative; boundary=\"" BOUNDARY "\"\r\n"
+			   "\r\n"
+			   "--" BOUNDARY "\r\n"
+			   "Content-Type: text/plain; charset=utf-8\r\n"
+			   "Content-Transfer-Encoding: 7bit\r\n"
+			   "\r\n"
+			   "The figures are in the other part.\r\n"
+			   "--" BOUNDARY "\r\n"
+			   "Content-Type: text/html; charset=utf-8\r\n"
+			   "\r\n";
+static const char tail[] = "\r\n--" BOUNDARY "--\r\n";
+
+/* Text lines of 76 octets and CRLF, the last one cut, until `n` octets are there. */
+static void add_text(struct buf *out, size_t n)
+{
+	uint64_t state = 88172645463325252;
+	for (size_t i = 0; i < n; i++) {
+		size_t column = i % 78;
+		bool last = i + 2 >= n;
+		if (column == 76 || (last && i + 2 == n)) {
+			buf_chr(out, '\r');
+		} else if (column == 77 || last) {
+			buf_chr(out, '\n');
+		} else {
+			state ^= state << 13;
+			state ^= state >> 7;
+			state ^= state << 17;
+			buf_chr(out, "abcdefghijklmnopqrstuvwxyz     "[state % 31]);
+		}
+	}
+}
+
+void message_init(struct message *m, size_t size)
+{
+	*m = (struct message){0};
+	size_t text_n = size - (sizeof head - 1) - (sizeof tail - 1);
+	/* CRLF must not be torn by the cut of the last line */
+	size_t torn = text_n % 78;
+	buf_add(&m->text, head, sizeof head - 1);
+	if (torn == 77 || torn == 1) {
+		buf_add(&m->text, "p ", 2);
+		text_n -= 2;
+	}
+	add_text(&m->text, text_n);
+	buf_add(&m->text, tail, sizeof tail - 1);
+	assert(m->text.n == size);
+	struct str all = buf_view(&m->text);
+	m->number_at[0] = (size_t)str_find(all, STR(NUMBER));
+	m->number_at[1] = m->number_at[0] + 1 +
+			  (size_t)str_find(str_skip(all, m->number_at[0] + 1), STR(NUMBER));
+}
+
+void message_fini(struct message *m)
+{
+	buf_fini(&m->text);
+}
+
+void message_render(struct message *m, uint64_t number, struct buf *out)
+{
+	char digits[32];
+	snprintf(digits, sizeof digits, "%010llu", (unsigned long long)(number % 10000000000));
+	for (size_t i = 0; i < COUNT(m->number_at); i++) {
+		memcpy(m->text.p + m->number_at[i], digits, 10);
+	}
+	buf_str(out, buf_view(&m->text));
+}
