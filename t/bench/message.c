@@ -30,11 +30,10 @@ static void add_text(struct buf *out, size_t n)
 	uint64_t state = 88172645463325252;
 	for (size_t i = 0; i < n; i++) {
 		size_t column = i % 78;
-		bool last = i + 2 >= n;
-		if (column == 76 || (last && i + 2 == n)) {
-			buf_chr(out, '\r');
-		} else if (column == 77 || last) {
+		if (i + 1 == n || (column == 77 && i + 2 != n)) {
 			buf_chr(out, '\n');
+		} else if (i + 2 == n || column == 76) {
+			buf_chr(out, '\r');
 		} else {
 			state ^= state << 13;
 			state ^= state >> 7;
@@ -48,12 +47,10 @@ void message_init(struct message *m, size_t size)
 {
 	*m = (struct message){0};
 	size_t text_n = size - (sizeof head - 1) - (sizeof tail - 1);
-	/* CRLF must not be torn by the cut of the last line */
-	size_t torn = text_n % 78;
 	buf_add(&m->text, head, sizeof head - 1);
-	if (torn == 77 || torn == 1) {
-		buf_add(&m->text, "p ", 2);
-		text_n -= 2;
+	if (text_n % 78 == 1) { /* the last line would have no room for its CRLF */
+		buf_str(&m->text, STR("<p>"));
+		text_n -= 3;
 	}
 	add_text(&m->text, text_n);
 	buf_add(&m->text, tail, sizeof tail - 1);
