@@ -50,7 +50,8 @@ def raises(kind, f, *args, **named):
 def script(text, **env):
     """(exit status, output) of a test script that uses the helpers."""
     p = subprocess.run([sys.executable, "-c", "from posthouse import *\n" + text], capture_output=True, text=True,
-                       env=dict({k: v for k, v in os.environ.items() if k != "POSTHOUSE_NO_SKIP"}, PYTHONPATH=str(HERE), **env))
+                       env=dict({k: v for k, v in os.environ.items() if k != "POSTHOUSE_NO_SKIP"},
+                                PYTHONPATH=str(HERE), **env))
     return p.returncode, p.stdout
 
 
@@ -97,7 +98,8 @@ def messages():
     many = [random_message(i) for i in range(50)]
     ok(many == [random_message(i) for i in range(50)], "the same seed, the same message")
     ok(len(set(many)) == 50, "another seed, another message")
-    is_equal(without_trace(b"Return-Path: <>\r\nReceived: a\r\n\tb\r\nSubject: x\r\n"), b"Subject: x\r\n", "trace is cut off")
+    is_equal(without_trace(b"Return-Path: <>\r\nReceived: a\r\n\tb\r\nSubject: x\r\n"), b"Subject: x\r\n",
+             "trace is cut off")
 
 
 def fake_smtp():
@@ -118,8 +120,8 @@ def fake_smtp():
 def fake_smtp_tls():
     with tempfile.TemporaryDirectory() as folder:
         cert, key = folder + "/c.pem", folder + "/k.pem"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                        "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=localhost",
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                        "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=localhost",
                         "-addext", "subjectAltName=DNS:localhost"], check=True, stderr=subprocess.DEVNULL)
         with FakeSmtp(cert=cert, key=key, login=("u", "p")) as fake:
             with smtplib.SMTP("localhost", fake.port) as smtp:
@@ -186,7 +188,8 @@ def fake_dns():
         dns.drop("silent.test")
         dns.delay("mx.example.test", 0.05)
         is_equal(ask(dns, "Example.TEST", "MX")[:3], (0, 1, False), "MX")
-        ok(ask(dns, "example.test", "MX")[3].endswith(struct.pack("!H", 10) + encode_name("mx.example.test")), "its data")
+        ok(ask(dns, "example.test", "MX")[3].endswith(struct.pack("!H", 10) + encode_name("mx.example.test")),
+           "its data")
         is_equal(ask(dns, "alias.test", "A")[:2], (0, 2), "CNAME and what it points at")
         is_equal(ask(dns, "mx.example.test", "TXT")[:2], (0, 0), "no data")
         is_equal(ask(dns, "_tcp.mx.example.test", "A")[:2], (0, 0), "a name in between exists")

@@ -1,5 +1,5 @@
-"""A tiny authoritative DNS server for `--dns HOST:PORT`: UDP and TCP, A AAAA CNAME MX NS PTR SOA TXT TLSA, and the ways in which
-name servers fail. TTL 0 unless given."""
+"""A tiny authoritative DNS server for `--dns HOST:PORT`: UDP and TCP, A AAAA CNAME MX NS PTR SOA TXT TLSA, and
+the ways in which name servers fail. TTL 0 unless given."""
 import ipaddress
 import socket
 import struct

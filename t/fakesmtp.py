@@ -22,17 +22,18 @@ class Received:
 
 
 class FakeSmtp:
-    """Listens on a loopback port of its own. `replies` maps a verb ("CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "." for the
-    end of data, ...) to a list consumed one entry per use; an entry is a reply, None for the normal reply, CLOSE to drop
-    the connection without a word, ("delay", seconds) to wait and then reply normally. For "MAIL" and "RCPT" a callable
-    that takes the address and returns one of these will do instead of the list.
+    """Listens on a loopback port of its own. `replies` maps a verb ("CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "." for
+    the end of data, ...) to a list consumed one entry per use; an entry is a reply, None for the normal reply, CLOSE
+    to drop the connection without a word, ("delay", seconds) to wait and then reply normally. For "MAIL" and "RCPT" a
+    callable that takes the address and returns one of these will do instead of the list.
 
         with FakeSmtp(replies={"RCPT": ["451 4.2.1 later"]}) as smtp: ... smtp.wait(1)[0].data
     """
     CLOSE = object()
 
-    def __init__(self, replies=None, extensions=("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "SIZE", "DSN"),
-                 cert=None, key=None, login=None, host="127.0.0.1", port=0):
+    EXTENSIONS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "SIZE", "DSN")
+
+    def __init__(self, replies=None, extensions=EXTENSIONS, cert=None, key=None, login=None, host="127.0.0.1", port=0):
         self.replies = {verb: list(r) if isinstance(r, (list, tuple)) else r for verb, r in (replies or {}).items()}
         self.extensions = list(extensions)
         self.tls = None

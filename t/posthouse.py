@@ -297,7 +297,8 @@ def smtp_send(server, sender, recipients, message):
         smtp.sendmail(sender, recipients, message, mail_options=["BODY=8BITMIME"])
 
 
-TRACE = (b"return-path:", b"received:", b"delivered-to:", b"authentication-results:", b"received-spf:", b"x-original-to:")
+TRACE = (b"return-path:", b"received:", b"delivered-to:", b"authentication-results:", b"received-spf:",
+         b"x-original-to:")
 
 
 def without_trace(got):

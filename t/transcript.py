@@ -10,8 +10,8 @@ r"""Plays scripted sessions against a server. One line each:
     EOF              the server closes
     # text           comment
 
-${name} is replaced by what was kept or given, in C lines as it is and in S lines quoted. A deviation raises TranscriptError
-with the line number and what came instead.
+${name} is replaced by what was kept or given, in C lines as it is and in S lines quoted. A deviation raises
+TranscriptError with the line number and what came instead.
 """
 import re
 import socket
