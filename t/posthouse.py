@@ -297,6 +297,13 @@ def smtp_send(server, sender, recipients, message):
         smtp.sendmail(sender, recipients, message, mail_options=["BODY=8BITMIME"])
 
 
+def submit(server, user, recipients, message, password="secret"):
+    """By submission over TLS (port 465's kind), logged in as `user`, who is also the sender."""
+    with smtplib.SMTP_SSL(server.host, server.submissions, context=tls_context(server), timeout=60) as smtp:
+        smtp.login(user, password)
+        smtp.sendmail(user, recipients, message, mail_options=["BODY=8BITMIME"])
+
+
 TRACE = (b"return-path:", b"received:", b"delivered-to:", b"authentication-results:", b"received-spf:",
          b"x-original-to:")
 

@@ -53,7 +53,7 @@ void bench_extra(struct bench *b, const char *name, double value);
 /* The address of user `n`: the pattern with its `%` replaced by the number modulo --users. */
 void bench_user(const struct bench *b, uint64_t n, struct buf *out);
 
-/* One mode: a name, the port it needs and what it does. Everything after `run` is the caller's. */
+/* A row of the table of modes. */
 struct mode {
 	const char *name;
 	void (*run)(struct bench *b);

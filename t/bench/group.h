@@ -10,9 +10,9 @@ struct member {
 	struct imap imap;
 	struct group *group;
 	uint64_t index;
-	uint64_t step;            /* how often `work` was called in this round */
-	uint64_t lines;           /* untagged responses of interest since the last `work` */
-	uint64_t *sizes, sizes_n; /* RFC822.SIZE by sequence number, freed with the group */
+	uint64_t step;   /* how often `work` was called in this round */
+	uint64_t lines;  /* untagged responses of interest since the last `work` */
+	uint64_t *sizes; /* RFC822.SIZE by sequence number, freed with the group */
 	int64_t begun_us;
 	enum { MEMBER_LOGIN, MEMBER_PREPARE, MEMBER_WORK, MEMBER_WAIT } phase;
 };
@@ -21,6 +21,7 @@ struct group {
 	struct bench *bench;
 	struct member *members;
 	uint64_t n, alive, waiting, round, rounds;
+	uint64_t next;        /* for the mode's own numbering */
 	int64_t round_us;     /* when it began */
 	uint64_t round_bytes; /* bench->bytes at that time */
 	/* Queue what comes before the clock starts (at least one command). */

@@ -1,8 +1,6 @@
 /* Mode append: IMAP APPEND with non-synchronizing literals (RFC 7888), each in its own command. */
 #include "t/bench/group.h"
 
-static uint64_t next_number;
-
 static void prepare(struct member *m)
 {
 	imap_command(&m->imap, "NOOP");
@@ -15,11 +13,11 @@ static bool append(struct member *m)
 		latency_add(&b->latency, now_us() - m->begun_us);
 		b->ops++;
 	}
-	if (next_number == b->opt.messages) { return false; }
+	if (m->group->next == b->opt.messages) { return false; }
 	struct buf *out = &m->imap.peer.out;
 	imap_tag(&m->imap);
 	buf_fmt(out, "APPEND \"%s\" {%zu+}\r\n", b->opt.mailbox, b->message.text.n);
-	message_render(&b->message, next_number++, out);
+	message_render(&b->message, m->group->next++, out);
 	buf_str(out, STR("\r\n"));
 	return true;
 }
@@ -27,7 +25,6 @@ static bool append(struct member *m)
 void mode_append(struct bench *b)
 {
 	struct group g = {.prepare = prepare, .work = append, .rounds = 1};
-	next_number = 0;
 	group_run(&g, b);
 	b->bytes = b->ops * b->message.text.n;
 }
