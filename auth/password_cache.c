@@ -40,10 +40,7 @@ static void forget(struct password_cache *c, struct entry *e)
 void password_cache_free(struct password_cache *c)
 {
 	if (!c) { return; }
-	list_each(node, &c->oldest)
-	{
-		forget(c, list_entry(node, struct entry, node));
-	}
+	list_each(node, &c->oldest) { forget(c, list_entry(node, struct entry, node)); }
 	map_fini(&c->by_digest);
 	wipe(c->key, sizeof c->key);
 	free(c);
@@ -66,8 +63,7 @@ static void digest(const struct password_cache *c, uint32_t aid, struct str hash
 
 static void expire(struct password_cache *c, int64_t now_us)
 {
-	list_each(node, &c->oldest)
-	{
+	list_each(node, &c->oldest) {
 		struct entry *e = list_entry(node, struct entry, node);
 		if (e->until_us > now_us && c->by_digest.n < ENTRIES_MAX) { return; }
 		forget(c, e);

@@ -349,18 +349,16 @@ static void auth_stop(struct role *r)
 static void auth_fini(struct role *r)
 {
 	struct auth *au = r->state;
-	list_each(node, &au->makings)
-	{
+	list_each(node, &au->makings) {
+		list_del(node); /* it ends after us */
 		task_kill(&list_entry(node, struct making, node)->task);
 	}
-	list_each(node, &au->logins)
-	{
+	list_each(node, &au->logins) {
 		struct login *lg = list_entry(node, struct login, node);
 		if (!lg->hashing) { login_reply(lg, ERR_AGAIN); }
 	}
 	password_pool_free(au->pool); /* the rest is answered from here */
-	list_each(node, &au->logins)
-	{
+	list_each(node, &au->logins) {
 		login_reply(list_entry(node, struct login, node), ERR_AGAIN);
 	}
 	password_cache_free(au->cache);

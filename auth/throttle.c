@@ -31,10 +31,7 @@ static void forget(struct throttle *t, struct net *n)
 
 void throttle_fini(struct throttle *t)
 {
-	list_each(node, &t->oldest)
-	{
-		forget(t, list_entry(node, struct net, node));
-	}
+	list_each(node, &t->oldest) { forget(t, list_entry(node, struct net, node)); }
 	map_fini(&t->nets);
 }
 

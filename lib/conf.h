@@ -29,6 +29,7 @@ struct conf_row {
 	const char *unit;
 	const char *help; /* one sentence; the man page is checked against it */
 	const char *const *choices;
+	bool secret; /* left out when the conf is packed for a role that does not own the section */
 };
 
 struct conf_section {
@@ -48,6 +49,7 @@ int conf_load(struct conf *c, const char *path, struct err *e);
 int conf_set(struct conf *c, struct str key, struct str value, struct err *e);
 /* The filled struct of a section; never NULL for a section that was registered. */
 const void *conf_get(const struct conf *c, const struct conf_section *s);
-/* All values as text lines, and back: how a conf travels to a role. */
-void conf_pack(const struct conf *c, struct buf *out);
+/* All values as text lines, and back: how a conf travels to a role. Secret rows go along only for
+   the section named `owner` ("" = none). */
+void conf_pack(const struct conf *c, struct str owner, struct buf *out);
 int conf_unpack(struct conf *c, struct str in, struct err *e);

@@ -67,5 +67,11 @@ struct role_ops {
 
 /* The role has finished after `stop`. */
 void role_stopped(struct role *r);
+/* The host name from the top section of the configuration. */
+struct str role_hostname(const struct role *r);
+/* A resolver for a role with want_dns, made by the configuration's dns section and prepared for the
+ * sandbox. */
+struct dns;
+int role_dns(struct role *r, struct dns **out, struct err *e);
 /* A secret by name; empty when absent. */
 struct str role_secret(const struct role *r, struct str name);

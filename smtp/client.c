@@ -1,0 +1,478 @@
+/* One SMTP session out. Runs in relay. Sends only what stands in the store; a code counts for a
+   recipient when the reply to RCPT refused it or the reply to the whole message was read. */
+#include "smtp/client.h"
+
+#include "lib/codec.h"
+#include "lib/log.h"
+
+enum { LINE_MAX = 2048, TEXT_MAX = 500 };
+/* RFC 5321 4.5.3.2 */
+static const int64_t GREETING_US = 300 * SECOND_US, COMMAND_US = 300 * SECOND_US,
+		     DATA_US = 120 * SECOND_US, BLOCK_US = 180 * SECOND_US,
+		     DOT_US = 600 * SECOND_US;
+
+static enum step step_ehlo(struct client *c);
+static enum step step_mail(struct client *c);
+static enum step step_next_chunk(struct client *c);
+
+static struct client *client_of(struct task *t)
+{
+	return task_of(t, struct client, task);
+}
+
+/* --- ends --- */
+
+static enum step finish(
+	struct client *c, enum client_result result, struct str reply, bool permanent)
+{
+	c->result = result;
+	c->reply = arena_dup(&c->arena, str_sub(reply, 0, TEXT_MAX));
+	c->reply_permanent = permanent;
+	return STEP_DONE;
+}
+
+static enum step finish_by_reply(struct client *c, enum client_result result)
+{
+	struct buf b = {0};
+	client_reply_text(&c->in, TEXT_MAX, &b);
+	enum step next = finish(c, result, buf_view(&b), c->in.code >= 500);
+	buf_fini(&b);
+	return next;
+}
+
+/* Every recipient without a code gets this one, and the session is over politely. */
+static enum step finish_all(struct client *c, int code, struct str text)
+{
+	text = arena_dup(&c->arena, str_sub(text, 0, TEXT_MAX));
+	for (size_t i = 0; i < c->rcpts_n; i++) {
+		if (c->rcpts[i].code == 0) {
+			c->rcpts[i].code = code;
+			c->rcpts[i].reply = text;
+		}
+	}
+	c->result = CLIENT_ANSWERED;
+	conn_put(c->task.conn, STR("QUIT\r\n"));
+	return STEP_CLOSE;
+}
+
+static enum step finish_all_by_reply(struct client *c)
+{
+	struct buf b = {0};
+	client_reply_text(&c->in, TEXT_MAX, &b);
+	enum step next = finish_all(c, c->in.code, buf_view(&b));
+	buf_fini(&b);
+	return next;
+}
+
+static enum step lost(struct client *c, const char *how)
+{
+	struct str text = arena_fmt(&c->arena, "%.*s: %s", STR_ARG(c->host), how);
+	return finish(c, c->in_body ? CLIENT_LOST : CLIENT_NO_HOST, text, false);
+}
+
+/* --- reading replies --- */
+
+static enum step read_reply(struct task *t)
+{
+	struct client *c = client_of(t);
+	struct str line;
+	int rc = 0, whole = 0;
+	while (!whole && (rc = conn_line(t->conn, LINE_MAX, &line)) == 1) {
+		whole = client_reply_line(&c->in, line);
+	}
+	if (rc < 0 || whole < 0) { return lost(c, "the server's reply is malformed"); }
+	if (whole) { return c->after(c); }
+	switch (conn_status(t->conn)) {
+	case CONN_OPEN: return STEP_IN;
+	case CONN_TIMEOUT: return lost(c, "timed out waiting for a reply");
+	default: return lost(c, "the server closed the connection");
+	}
+}
+
+/* Wait for one reply, then go on with `after`. */
+static enum step await(struct client *c, int64_t within_us, enum step (*after)(struct client *))
+{
+	client_reply_reset(&c->in);
+	conn_deadline(c->task.conn, within_us);
+	c->after = after;
+	c->task.step = read_reply;
+	return STEP_MORE;
+}
+
+/* --- the message itself --- */
+
+static enum step step_answered(struct client *c)
+{
+	return finish_all_by_reply(c);
+}
+
+void client_stuff(struct str s, bool *line_start, struct buf *out)
+{
+	while (s.n) {
+		if (*line_start && s.p[0] == '.') { buf_chr(out, '.'); }
+		ptrdiff_t lf = str_chr(s, '\n');
+		size_t n = lf < 0 ? s.n : (size_t)lf + 1;
+		buf_add(out, s.p, n);
+		*line_start = lf >= 0;
+		s = str_skip(s, n);
+	}
+}
+
+static enum step body_end(struct client *c)
+{
+	conn_put(c->task.conn, c->line_start ? STR(".\r\n") : STR("\r\n.\r\n"));
+	c->in_body = true; /* from here on nobody knows until the reply */
+	return await(c, DOT_US, step_answered);
+}
+
+/* Copy octets into the output until it is full. 1 all sent, 0 full, < 0 the store failed. */
+static int fill_output(struct client *c)
+{
+	struct conn *conn = c->task.conn;
+	struct snap sn;
+	struct str s = STR("");
+	int rc = snap_begin(c->store, &sn);
+	if (rc < 0) { return rc; }
+	while (rc == 0 && c->offset < c->size && !conn_out_full(conn)) {
+		rc = snap_bytes(&sn, c->oid, c->offset, &s);
+		if (rc == 0 && s.n == 0) { rc = ERR_DAMAGED; }
+		if (rc < 0) { break; }
+		if (c->chunked) {
+			conn_put(conn, s);
+		} else {
+			client_stuff(s, &c->line_start, conn_out(conn));
+		}
+		c->offset += s.n;
+	}
+	snap_end(&sn);
+	return rc < 0 ? rc : c->offset == c->size;
+}
+
+static enum step send_body(struct task *t)
+{
+	struct client *c = client_of(t);
+	if (conn_status(t->conn) != CONN_OPEN) {
+		return lost(c, "the connection broke while sending the message");
+	}
+	conn_deadline(t->conn, BLOCK_US);
+	int rc = fill_output(c);
+	if (rc < 0) { return lost(c, "the stored message could not be read"); }
+	if (rc == 0) { return STEP_OUT; }
+	if (!c->chunked) { return body_end(c); }
+	c->in_body = true;
+	return await(c, DOT_US, step_answered);
+}
+
+static enum step step_data_go(struct client *c)
+{
+	if (c->in.code != 354) { return finish_all_by_reply(c); }
+	c->line_start = true;
+	c->task.step = send_body;
+	return STEP_MORE;
+}
+
+static enum step send_message(struct client *c)
+{
+	if (c->chunked) {
+		conn_fmt(c->task.conn, "BDAT %llu LAST\r\n", (unsigned long long)c->size);
+		c->task.step = send_body;
+		return STEP_MORE;
+	}
+	conn_put(c->task.conn, STR("DATA\r\n"));
+	return await(c, DATA_US, step_data_go);
+}
+
+/* --- envelope --- */
+
+static void put_notify(struct buf *out, uint8_t notify)
+{
+	static const struct {
+		uint8_t bit;
+		const char *word;
+	} words[] = {{NOTIFY_NEVER, "NEVER"}, {NOTIFY_SUCCESS, "SUCCESS"},
+		{NOTIFY_FAILURE, "FAILURE"}, {NOTIFY_DELAY, "DELAY"}};
+	const char *sep = " NOTIFY=";
+	for (size_t i = 0; i < COUNT(words); i++) {
+		if (notify & words[i].bit) {
+			buf_fmt(out, "%s%s", sep, words[i].word);
+			sep = ",";
+		}
+	}
+}
+
+static void put_rcpt(struct client *c, const struct client_rcpt *r)
+{
+	struct buf *out = conn_out(c->task.conn);
+	buf_fmt(out, "RCPT TO:<%.*s>", STR_ARG(r->rcpt));
+	if (c->offers_dsn) {
+		put_notify(out, r->notify);
+		if (r->orcpt.n) { buf_fmt(out, " ORCPT=%.*s", STR_ARG(r->orcpt)); }
+	}
+	buf_str(out, STR("\r\n"));
+}
+
+static enum step step_reset(struct client *c)
+{
+	return finish_all(c, 0, STR(""));
+}
+
+static enum step step_rcpt(struct client *c)
+{
+	struct client_rcpt *r = &c->rcpts[c->at++];
+	size_t taken = 0;
+	if (c->in.code >= 300) {
+		struct buf b = {0};
+		client_reply_text(&c->in, TEXT_MAX, &b);
+		r->code = c->in.code;
+		r->reply = arena_dup(&c->arena, buf_view(&b));
+		buf_fini(&b);
+	}
+	if (c->at < c->rcpts_n) {
+		if (!c->offers_pipelining) { put_rcpt(c, &c->rcpts[c->at]); }
+		return await(c, COMMAND_US, step_rcpt);
+	}
+	for (size_t i = 0; i < c->rcpts_n; i++) { taken += c->rcpts[i].code == 0; }
+	return taken ? send_message(c) : step_reset(c);
+}
+
+static enum step step_mailed(struct client *c)
+{
+	if (c->in.code >= 300 && c->in.code < 500) { return finish_by_reply(c, CLIENT_NO_HOST); }
+	if (c->in.code >= 500) { return finish_all_by_reply(c); }
+	for (size_t i = 0; i < (c->offers_pipelining ? c->rcpts_n : 1); i++) {
+		put_rcpt(c, &c->rcpts[i]);
+	}
+	return await(c, COMMAND_US, step_rcpt);
+}
+
+/* What the message needs and this host does not offer ends here, for good (RFC 3030 3, RFC
+ * 6531 3.5). */
+static const char *impossible(const struct client *c)
+{
+	if ((c->body & BODY_BINARY) && !(c->offers_chunking && c->offers_binary)) {
+		return "554 5.6.3 the message is binary and the server does not take BINARYMIME";
+	}
+	if ((c->body & BODY_SMTPUTF8) && !c->offers_utf8) {
+		return "550 5.6.7 the message needs SMTPUTF8 and the server does not offer it";
+	}
+	return NULL;
+}
+
+static enum step step_mail(struct client *c)
+{
+	struct buf *out = conn_out(c->task.conn);
+	const char *no = impossible(c);
+	if (no) { return finish_all(c, 550, str_of(no)); }
+	c->chunked = (c->body & BODY_BINARY) != 0;
+	c->dsn_passed_on = c->offers_dsn;
+	buf_fmt(out, "MAIL FROM:<%.*s>", STR_ARG(c->from));
+	if (c->offers_size) { buf_fmt(out, " SIZE=%llu", (unsigned long long)c->size); }
+	if (c->chunked) {
+		buf_str(out, STR(" BODY=BINARYMIME"));
+	} else if ((c->body & BODY_8BIT) && c->offers_8bit) {
+		buf_str(out, STR(" BODY=8BITMIME"));
+	}
+	if (c->body & BODY_SMTPUTF8) { buf_str(out, STR(" SMTPUTF8")); }
+	if (c->offers_dsn) {
+		if (c->ret != RET_NONE) {
+			buf_fmt(out, " RET=%s", c->ret == RET_FULL ? "FULL" : "HDRS");
+		}
+		if (c->envid.n) { buf_fmt(out, " ENVID=%.*s", STR_ARG(c->envid)); }
+	}
+	buf_str(out, STR("\r\n"));
+	return await(c, COMMAND_US, step_mailed);
+}
+
+/* --- AUTH --- */
+
+static enum step step_authed(struct client *c)
+{
+	return c->in.code == 235 ? step_mail(c) : finish_by_reply(c, CLIENT_NO_HOST);
+}
+
+static bool offers_mechanism(const struct client *c, struct str name)
+{
+	struct str rest = c->offered_auth, word;
+	bool more = true;
+	while (more) {
+		more = str_cut(&rest, ' ', &word);
+		if (str_ieq(word, name)) { return true; }
+	}
+	return false;
+}
+
+static enum step step_auth_password(struct client *c)
+{
+	if (c->in.code != 334) { return step_authed(c); }
+	base64_encode(c->password, conn_out(c->task.conn));
+	conn_put(c->task.conn, STR("\r\n"));
+	return await(c, COMMAND_US, step_authed);
+}
+
+static enum step step_auth_user(struct client *c)
+{
+	if (c->in.code != 334) { return step_authed(c); }
+	base64_encode(c->user, conn_out(c->task.conn));
+	conn_put(c->task.conn, STR("\r\n"));
+	return await(c, COMMAND_US, step_auth_password);
+}
+
+static enum step step_auth(struct client *c)
+{
+	struct conn *conn = c->task.conn;
+	if (!conn_is_tls(conn) && !net_addr_is_loopback(conn_peer(conn))) {
+		return finish(c, CLIENT_NO_HOST,
+			STR("no TLS: the password is not sent in the clear"), false);
+	}
+	if (offers_mechanism(c, STR("PLAIN"))) {
+		struct buf plain = {0};
+		buf_chr(&plain, '\0');
+		buf_str(&plain, c->user);
+		buf_chr(&plain, '\0');
+		buf_str(&plain, c->password);
+		conn_put(conn, STR("AUTH PLAIN "));
+		base64_encode(buf_view(&plain), conn_out(conn));
+		conn_put(conn, STR("\r\n"));
+		wipe(plain.p, plain.n);
+		buf_fini(&plain);
+		return await(c, COMMAND_US, step_authed);
+	}
+	if (offers_mechanism(c, STR("LOGIN"))) {
+		conn_put(conn, STR("AUTH LOGIN\r\n"));
+		return await(c, COMMAND_US, step_auth_user);
+	}
+	return finish(
+		c, CLIENT_NO_HOST, STR("the server offers neither AUTH PLAIN nor LOGIN"), false);
+}
+
+/* --- greeting, EHLO, TLS --- */
+
+static enum step tls_done(struct task *t)
+{
+	struct client *c = client_of(t);
+	if (t->rc < 0) {
+		return finish(c, c->tls == CLIENT_TLS_MAY ? CLIENT_NO_TLS : CLIENT_NO_HOST,
+			STR("the TLS handshake failed"), false);
+	}
+	c->used_tls = true;
+	return c->tls == CLIENT_TLS_IMPLICIT ? await(c, GREETING_US, step_ehlo) : step_ehlo(c);
+}
+
+static enum step start_tls(struct client *c)
+{
+	c->task.step = tls_done;
+	if (conn_start_tls(c->task.conn, &c->task, c->tls_ctx, c->host) < 0) {
+		return lost(c, "the server sent more than its reply to STARTTLS");
+	}
+	return STEP_WAIT;
+}
+
+static enum step step_starttls(struct client *c)
+{
+	if (c->in.code == 220) { return start_tls(c); }
+	if (c->tls == CLIENT_TLS_MUST) { return finish_by_reply(c, CLIENT_NO_HOST); }
+	return c->user.n ? step_auth(c) : step_mail(c);
+}
+
+static void note_offers(struct client *c)
+{
+	struct str params, auth = STR("");
+	c->offers_pipelining = client_reply_keyword(&c->in, STR("PIPELINING"), &params);
+	c->offers_8bit = client_reply_keyword(&c->in, STR("8BITMIME"), &params);
+	c->offers_dsn = client_reply_keyword(&c->in, STR("DSN"), &params);
+	c->offers_size = client_reply_keyword(&c->in, STR("SIZE"), &params);
+	c->offers_utf8 = client_reply_keyword(&c->in, STR("SMTPUTF8"), &params);
+	c->offers_chunking = client_reply_keyword(&c->in, STR("CHUNKING"), &params);
+	c->offers_binary = client_reply_keyword(&c->in, STR("BINARYMIME"), &params);
+	client_reply_keyword(&c->in, STR("AUTH"), &auth);
+	c->offered_auth = arena_dup(&c->arena, auth);
+}
+
+static enum step step_greeted(struct client *c)
+{
+	struct str params;
+	if (c->in.code >= 300) { return finish_by_reply(c, CLIENT_NO_HOST); }
+	note_offers(c);
+	bool offered = client_reply_keyword(&c->in, STR("STARTTLS"), &params);
+	bool wanted = c->tls == CLIENT_TLS_MAY || c->tls == CLIENT_TLS_MUST;
+	if (wanted && !c->used_tls && offered) {
+		conn_put(c->task.conn, STR("STARTTLS\r\n"));
+		return await(c, COMMAND_US, step_starttls);
+	}
+	if (c->tls == CLIENT_TLS_MUST && !c->used_tls) {
+		return finish(c, CLIENT_NO_HOST, STR("the server does not offer STARTTLS"), false);
+	}
+	return c->user.n ? step_auth(c) : step_mail(c);
+}
+
+static enum step step_helo_said(struct client *c)
+{
+	if (c->in.code < 500) { return step_greeted(c); }
+	conn_fmt(c->task.conn, "HELO %.*s\r\n", STR_ARG(c->helo)); /* an ancient server */
+	return await(c, COMMAND_US, step_greeted);
+}
+
+static enum step step_ehlo(struct client *c)
+{
+	if (c->in.code >= 300 && !c->ehlo_done) { return finish_by_reply(c, CLIENT_NO_HOST); }
+	c->ehlo_done = true;
+	conn_fmt(c->task.conn, "EHLO %.*s\r\n", STR_ARG(c->helo));
+	return await(c, COMMAND_US, step_helo_said);
+}
+
+static enum step connected(struct task *t)
+{
+	struct client *c = client_of(t);
+	if (t->rc < 0) {
+		return lost(
+			c, t->rc == ERR_TIMEOUT ? "connecting timed out" : "connection refused");
+	}
+	return c->tls == CLIENT_TLS_IMPLICIT ? start_tls(c) : await(c, GREETING_US, step_ehlo);
+}
+
+static enum step start_connect(struct task *t)
+{
+	struct client *c = client_of(t);
+	t->conn = conn_connect(t->loop, t, &c->to, NULL);
+	t->step = connected;
+	return STEP_WAIT;
+}
+
+static void destroy(struct client *c)
+{
+	client_reply_fini(&c->in);
+	arena_fini(&c->arena);
+	free(c);
+}
+
+static void client_ended(struct task *t)
+{
+	struct client *c = client_of(t);
+	c->ended = true;
+	if (c->parent) {
+		task_wake(c->parent, 0);
+	} else {
+		destroy(c);
+	}
+}
+
+struct client *client_new(void)
+{
+	return xnew(struct client);
+}
+
+void client_start(struct loop *l, struct client *c)
+{
+	task_start(l, &c->task, NULL, start_connect, client_ended);
+}
+
+void client_free(struct client *c)
+{
+	if (!c) { return; }
+	if (c->ended) {
+		destroy(c);
+		return;
+	}
+	c->parent = NULL; /* the rest happens in client_ended */
+	task_kill(&c->task);
+}

@@ -1,0 +1,156 @@
+/* Delivery status notifications. Runs in relay. */
+#include "smtp/dsn.h"
+
+#include "lib/date.h"
+
+static const struct {
+	const char *action, *subject, *lead;
+} WORDS[] = {
+	[DSN_FAILED] = {"failed", "Undelivered mail: returned to sender",
+		"Your message could not be delivered to the recipients below. It will not "
+		"be\r\ntried again.\r\n"},
+	[DSN_DELAYED] = {"delayed", "Delayed mail: still trying",
+		"Your message has not been delivered yet to the recipients below. You need\r\n"
+		"not send it again: delivery goes on.\r\n"},
+	[DSN_RELAYED] = {"relayed", "Mail relayed",
+		"Your message was handed on to servers that send no further reports, for the\r\n"
+		"recipients below.\r\n"},
+};
+
+/* One line of text from outside: no control octets, bounded, folded nowhere. */
+static void put_text(struct buf *out, struct str s)
+{
+	for (size_t i = 0; i < s.n && i < 900; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+		buf_chr(out, c < 32 || c == 127 ? '?' : s.p[i]);
+	}
+}
+
+static void put_date(struct buf *out, const char *field, int64_t us)
+{
+	buf_fmt(out, "%s: ", field);
+	date_rfc5322(us, out);
+	buf_str(out, STR("\r\n"));
+}
+
+static void put_human(const struct dsn *d, struct buf *out)
+{
+	buf_str(out, STR("This is the mail system at "));
+	put_text(out, d->hostname);
+	buf_fmt(out, ".\r\n\r\n%s\r\n", WORDS[d->rcpts[0].action].lead);
+	for (size_t i = 0; i < d->rcpts_n; i++) {
+		const struct dsn_rcpt *r = &d->rcpts[i];
+		buf_chr(out, '<');
+		put_text(out, r->rcpt);
+		buf_str(out, STR(">\r\n    "));
+		if (r->host.n) {
+			put_text(out, r->host);
+			buf_str(out, STR(" said: "));
+		}
+		put_text(out, r->reply);
+		buf_str(out, STR("\r\n\r\n"));
+	}
+}
+
+static void put_address(struct buf *out, const char *field, const struct dsn *d, struct str address)
+{
+	buf_fmt(out, "%s: %s;", field, d->utf8 ? "utf-8" : "rfc822");
+	put_text(out, address);
+	buf_str(out, STR("\r\n"));
+}
+
+static void put_recipient(const struct dsn *d, const struct dsn_rcpt *r, struct buf *out)
+{
+	buf_str(out, STR("\r\n"));
+	if (r->orcpt.n) {
+		buf_str(out, STR("Original-Recipient: "));
+		put_text(out, r->orcpt);
+		buf_str(out, STR("\r\n"));
+	}
+	put_address(out, "Final-Recipient", d, r->rcpt);
+	buf_fmt(out, "Action: %s\r\nStatus: ", WORDS[r->action].action);
+	put_text(out, r->status);
+	buf_str(out, STR("\r\n"));
+	if (r->host.n) {
+		buf_str(out, STR("Remote-MTA: dns; "));
+		put_text(out, r->host);
+		buf_str(out, STR("\r\nDiagnostic-Code: smtp; "));
+	} else {
+		buf_str(out, STR("Diagnostic-Code: x-posthouse; "));
+	}
+	put_text(out, r->reply);
+	buf_str(out, STR("\r\n"));
+	if (r->action == DSN_DELAYED) { put_date(out, "Will-Retry-Until", r->retry_until_us); }
+}
+
+static void put_status_part(const struct dsn *d, struct buf *out)
+{
+	buf_fmt(out, "--%.*s\r\nContent-Type: message/%sdelivery-status\r\n", STR_ARG(d->boundary),
+		d->utf8 ? "global-" : "");
+	if (d->utf8) { buf_str(out, STR("Content-Transfer-Encoding: 8bit\r\n")); }
+	buf_str(out, STR("\r\nReporting-MTA: dns; "));
+	put_text(out, d->hostname);
+	buf_str(out, STR("\r\n"));
+	if (d->envid.n) {
+		buf_str(out, STR("Original-Envelope-Id: "));
+		put_text(out, d->envid);
+		buf_str(out, STR("\r\n"));
+	}
+	put_date(out, "Arrival-Date", d->arrived_us);
+	for (size_t i = 0; i < d->rcpts_n; i++) { put_recipient(d, &d->rcpts[i], out); }
+	buf_str(out, STR("\r\n"));
+}
+
+static void put_header(const struct dsn *d, struct buf *out)
+{
+	char id[ID_TEXT];
+	put_date(out, "Date", d->now_us);
+	buf_str(out, STR("From: Mail Delivery System <MAILER-DAEMON@"));
+	put_text(out, d->hostname);
+	buf_str(out, STR(">\r\nTo: <"));
+	put_text(out, d->to);
+	buf_fmt(out, ">\r\nSubject: %s\r\nMessage-ID: <%s@", WORDS[d->rcpts[0].action].subject,
+		id_text(d->id, id));
+	put_text(out, d->hostname);
+	buf_fmt(out,
+		">\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
+		"Content-Type: multipart/report; "
+		"report-type=%sdelivery-status;\r\n\tboundary=\"%.*s\"\r\n\r\n",
+		d->utf8 ? "global-" : "", STR_ARG(d->boundary));
+}
+
+void dsn_head(const struct dsn *d, struct buf *out)
+{
+	const char *returned =
+		d->full ? (d->utf8 ? "message/global" : "message/rfc822")
+			: (d->utf8 ? "message/global-headers" : "text/rfc822-headers");
+	put_header(d, out);
+	buf_fmt(out,
+		"--%.*s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: "
+		"8bit\r\n\r\n",
+		STR_ARG(d->boundary));
+	put_human(d, out);
+	put_status_part(d, out);
+	buf_fmt(out, "--%.*s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
+		STR_ARG(d->boundary), returned);
+}
+
+void dsn_tail(const struct dsn *d, struct buf *out)
+{
+	buf_fmt(out, "\r\n--%.*s--\r\n", STR_ARG(d->boundary));
+}
+
+struct str dsn_status(int code, struct str reply)
+{
+	struct str rest = str_skip(reply, 4), word, part;
+	uint64_t v;
+	unsigned parts = 0;
+	str_cut(&rest, ' ', &word);
+	struct str left = word;
+	for (bool more = true; more && parts < 4; parts++) {
+		more = str_cut(&left, '.', &part);
+		if (!str_u64(part, 999, &v)) { return code >= 500 ? STR("5.0.0") : STR("4.0.0"); }
+	}
+	bool fits = parts == 3 && word.p[0] == (code >= 500 ? '5' : code >= 400 ? '4' : '2');
+	return fits ? word : code >= 500 ? STR("5.0.0") : code >= 400 ? STR("4.0.0") : STR("2.0.0");
+}
