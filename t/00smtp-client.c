@@ -1,0 +1,163 @@
+/* smtp: replies of servers, dot-stuffing, delivery status notifications. */
+#include "t/tap.h"
+
+#include "smtp/client.h"
+#include "smtp/dsn.h"
+
+static int feed(struct client_reply *r, const char *const *lines)
+{
+	int rc = 0;
+	client_reply_reset(r);
+	for (; *lines && rc == 0; lines++) { rc = client_reply_line(r, str_of(*lines)); }
+	return rc;
+}
+
+static void test_reply(void)
+{
+	static const struct {
+		const char *lines[4];
+		int rc, code;
+		const char *text, *status;
+	} cases[] = {
+		{{"250 ok"}, 1, 250, "250 ok", ""},
+		{{"250"}, 1, 250, "250 ", ""},
+		{{"250-one", "250 two"}, 1, 250, "250 one two", ""},
+		{{"550 5.1.1 no such user"}, 1, 550, "550 5.1.1 no such user", "5.1.1"},
+		{{"550 4.1.1 wrong class"}, 1, 550, "550 4.1.1 wrong class", ""},
+		{{"550 5.1.1000 too long"}, 1, 550, "550 5.1.1000 too long", ""},
+		{{"451 4.7.1"}, 1, 451, "451 4.7.1", "4.7.1"},
+		{{"550-5.1.1 a", "550 5.1.1 b"}, 1, 550, "550 5.1.1 a 5.1.1 b", "5.1.1"},
+		{{"250-one", "251 two"}, ERR_SYNTAX, 250, NULL, NULL},
+		{{"25x ok"}, ERR_SYNTAX, 0, NULL, NULL},
+		{{"199 ok"}, ERR_SYNTAX, 0, NULL, NULL},
+		{{"600 ok"}, ERR_SYNTAX, 0, NULL, NULL},
+		{{"250_ok"}, ERR_SYNTAX, 0, NULL, NULL},
+		{{""}, ERR_SYNTAX, 0, NULL, NULL},
+		{{"250 a\001b\177c"}, 1, 250, "250 a?b?c", ""},
+	};
+	struct client_reply r = {0};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct buf text = {0};
+		CHECK_INT(feed(&r, cases[i].lines), cases[i].rc);
+		if (cases[i].text) {
+			CHECK_INT(r.code, cases[i].code);
+			client_reply_text(&r, 500, &text);
+			CHECK_STR(buf_view(&text), str_of(cases[i].text));
+			CHECK_STR(client_reply_status(&r), str_of(cases[i].status));
+		}
+		buf_fini(&text);
+	}
+	client_reply_fini(&r);
+}
+
+static void test_reply_limits(void)
+{
+	struct client_reply r = {0};
+	int rc = 0;
+	for (int i = 0; i < 1000 && rc == 0; i++) { rc = client_reply_line(&r, STR("250-x")); }
+	CHECK_INT(rc, ERR_LIMIT);
+	client_reply_fini(&r);
+}
+
+static void test_keywords(void)
+{
+	static const char *const lines[] = {
+		"250-mx STARTTLS", "250-SIZE 1000", "250-auth PLAIN LOGIN", "250 8BITMIME", NULL};
+	struct client_reply r = {0};
+	struct str params;
+	CHECK_INT(feed(&r, lines), 1);
+	CHECK(client_reply_keyword(&r, STR("size"), &params));
+	CHECK_STR(params, STR("1000"));
+	CHECK(client_reply_keyword(&r, STR("AUTH"), &params));
+	CHECK_STR(params, STR("PLAIN LOGIN"));
+	CHECK(client_reply_keyword(&r, STR("8BITMIME"), &params));
+	CHECK_STR(params, STR(""));
+	CHECK(!client_reply_keyword(&r, STR("STARTTLS"), &params)); /* only in the greeting */
+	CHECK(!client_reply_keyword(&r, STR("8BIT"), &params));
+	client_reply_fini(&r);
+}
+
+/* However the octets are cut, the stuffed text is the same. */
+static void test_stuff(void)
+{
+	static const char in[] = ".\r\n..\r\na.b\r\n.x\r\n\r\n.";
+	static const char want[] = "..\r\n...\r\na.b\r\n..x\r\n\r\n..";
+	for (size_t cut = 0; cut < sizeof in; cut++) {
+		struct buf out = {0};
+		bool start = true;
+		client_stuff(str_make(in, cut), &start, &out);
+		client_stuff(str_make(in + cut, sizeof in - 1 - cut), &start, &out);
+		CHECK_STR(buf_view(&out), str_of(want));
+		CHECK(!start);
+		buf_fini(&out);
+		if (cut == sizeof in - 1) { break; }
+	}
+}
+
+static void test_dsn_status(void)
+{
+	CHECK_STR(dsn_status(550, STR("550 5.7.1 go away")), STR("5.7.1"));
+	CHECK_STR(dsn_status(550, STR("550 go away")), STR("5.0.0"));
+	CHECK_STR(dsn_status(450, STR("450 5.7.1 odd")), STR("4.0.0"));
+	CHECK_STR(dsn_status(450, STR("450 4.2.0")), STR("4.2.0"));
+	CHECK_STR(dsn_status(250, STR("250 2.0.0 ok")), STR("2.0.0"));
+	CHECK_STR(dsn_status(250, STR("")), STR("2.0.0"));
+	CHECK_STR(dsn_status(550, STR("550 5.7.1.2 x")), STR("5.0.0"));
+}
+
+static bool has(const struct buf *b, const char *text)
+{
+	return str_find(buf_view(b), str_of(text)) >= 0;
+}
+
+static void test_dsn(void)
+{
+	struct dsn_rcpt rcpts[] = {
+		{.rcpt = STR("no@b.example"),
+			.orcpt = STR("rfc822;no@b.example"),
+			.action = DSN_FAILED,
+			.status = STR("5.1.1"),
+			.reply = STR("550 5.1.1 unknown\r\nEvil: yes"),
+			.host = STR("mx.b.example")},
+		{.rcpt = STR("late@b.example"),
+			.action = DSN_FAILED,
+			.status = STR("5.4.7"),
+			.reply = STR("5.4.7 delivery time expired")},
+	};
+	struct dsn d = {.hostname = STR("mail.a.example"),
+		.to = STR("me@a.example"),
+		.envid = STR("QQ314159"),
+		.boundary = STR("=_b"),
+		.rcpts = rcpts,
+		.rcpts_n = COUNT(rcpts)};
+	struct buf out = {0};
+	dsn_head(&d, &out);
+	dsn_tail(&d, &out);
+	CHECK(has(&out, "Content-Type: multipart/report; "
+			"report-type=delivery-status;\r\n\tboundary=\"=_b\"\r\n"));
+	CHECK(has(&out,
+		"\r\nReporting-MTA: dns; mail.a.example\r\nOriginal-Envelope-Id: QQ314159\r\n"));
+	CHECK(has(&out, "\r\n\r\nOriginal-Recipient: rfc822;no@b.example\r\nFinal-Recipient: "
+			"rfc822;no@b.example\r\n"
+			"Action: failed\r\nStatus: 5.1.1\r\nRemote-MTA: dns; mx.b.example\r\n"
+			"Diagnostic-Code: smtp; 550 5.1.1 unknown??Evil: yes\r\n"));
+	CHECK(has(&out, "\r\n\r\nFinal-Recipient: rfc822;late@b.example\r\nAction: "
+			"failed\r\nStatus: 5.4.7\r\n"));
+	CHECK(has(&out, "Content-Type: text/rfc822-headers\r\n"));
+	CHECK(!has(&out, "\nEvil:"));
+	CHECK(str_ends(buf_view(&out), STR("\r\n--=_b--\r\n")));
+	buf_fini(&out);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct tap_case cases[] = {
+		{"replies", test_reply},
+		{"reply limits", test_reply_limits},
+		{"EHLO keywords", test_keywords},
+		{"dot-stuffing", test_stuff},
+		{"DSN status", test_dsn_status},
+		{"DSN", test_dsn},
+	};
+	return tap_run(cases, COUNT(cases), argc, argv);
+}
