@@ -35,14 +35,16 @@ struct msg_type {
 	const struct wire *request;
 	const struct wire *reply; /* NULL: one-way */
 	uint32_t from;            /* mask of 1 << role_id that may send it */
-	enum role_id to;
-	bool secret; /* never logged */
+	enum role_id to;          /* ROLE_N: any role */
+	bool secret;              /* never logged */
 };
 
 /* A message as a handler gets it. The struct and its strings live until the handler returns, or
    until link_reply when the handler calls link_keep. */
 struct link_msg {
-	struct link *link;
+	struct list node;  /* among the link's kept requests */
+	struct link *link; /* NULL once it went down */
+	bool kept;
 	const struct msg_type *type;
 	enum role_id from;
 	uint32_t id;
@@ -98,7 +100,8 @@ void call_fini(struct call *c);
 /* One-way, optionally with descriptors (which are closed here after sending). */
 void link_send(struct link *l, const struct msg_type *type, const void *msg, const int *fds,
 	unsigned fds_n);
-/* Keep `m` beyond the handler: returns a heap copy that link_reply frees. */
+/* Keep `m` beyond the handler: returns a heap copy that link_reply frees. `m` itself must not be
+ * used any more. */
 struct link_msg *link_keep(struct link_msg *m);
 /* Answer; `rc` 0 with `reply`, or ERR_* with NULL. A link that went down meanwhile is fine. */
 void link_reply(struct link_msg *m, int rc, const void *reply);

@@ -1,0 +1,661 @@
+/* One byte stream to a peer. Every role with sockets. Owns the descriptor and the TLS state; never
+   interprets what it carries. Raw and TLS differ in four functions; nothing falls back from TLS to
+   clear. */
+#include "lib/conn.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "lib/loop_private.h"
+#include "lib/tls_private.h"
+
+enum { SEND_MOST = 256 * 1024, TLS_RECORD = 16 * 1024 };
+static const int64_t HANDSHAKE_US = 15 * SECOND_US, CONNECT_US = 30 * SECOND_US,
+		     FLUSH_US = 10 * SECOND_US, LINGER_US = 2 * SECOND_US,
+		     ACCEPT_PAUSE_US = SECOND_US / 10;
+
+enum phase { OPEN, CONNECTING, HANDSHAKING, FLUSHING, LINGERING };
+
+/* Answers of the io functions besides a count of octets. */
+enum { IO_AGAIN = -1, IO_EOF = -2, IO_FAILED = -3 };
+
+struct conn_io {
+	ssize_t (*read)(struct conn *c, char *p, size_t n);
+	ssize_t (*write)(struct conn *c, struct str s, bool more);
+	bool (*pending)(struct conn *c); /* octets received that the kernel no longer has */
+	void (*shut)(struct conn *c);    /* say goodbye */
+};
+
+struct conn {
+	struct loop *loop;
+	struct list closing; /* in the loop's list once it ends by itself */
+	struct task *task;
+	const struct conn_io *io;
+	SSL *ssl;
+	struct tls_ctx *tls;
+	struct buf in, out;
+	size_t in_at, out_at; /* consumed, written */
+	uint32_t read_size;
+	int fd;
+	enum phase phase;
+	enum conn_status status;
+	bool server, reported, wait_in, wait_out, send_blocked, wants_read, wants_write;
+	struct watch watch;
+	struct timer deadline;
+	struct net_addr peer, local;
+};
+
+/* --- raw --- */
+
+static ssize_t io_error(void)
+{
+	return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? IO_AGAIN : IO_FAILED;
+}
+
+static ssize_t raw_read(struct conn *c, char *p, size_t n)
+{
+	ssize_t got = recv(c->fd, p, n, 0);
+	return got > 0 ? got : got == 0 ? IO_EOF : io_error();
+}
+
+static ssize_t raw_write(struct conn *c, struct str s, bool more)
+{
+	ssize_t put =
+		send(c->fd, s.p, MIN(s.n, (size_t)SEND_MOST), MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+	return put >= 0 ? put : io_error();
+}
+
+static bool raw_pending(struct conn *c)
+{
+	(void)c;
+	return false;
+}
+
+static void raw_shut(struct conn *c)
+{
+	shutdown(c->fd, SHUT_WR);
+}
+
+static const struct conn_io raw_io = {raw_read, raw_write, raw_pending, raw_shut};
+
+/* --- TLS --- */
+
+static ssize_t tls_error(struct conn *c, int rc)
+{
+	int why = SSL_get_error(c->ssl, rc);
+	ERR_clear_error();
+	c->wants_read = why == SSL_ERROR_WANT_READ;
+	c->wants_write = why == SSL_ERROR_WANT_WRITE;
+	if (c->wants_read || c->wants_write) { return IO_AGAIN; }
+	return why == SSL_ERROR_ZERO_RETURN ? IO_EOF : IO_FAILED;
+}
+
+static ssize_t tls_read(struct conn *c, char *p, size_t n)
+{
+	int got = SSL_read(c->ssl, p, (int)MIN(n, (size_t)INT32_MAX));
+	return got > 0 ? got : tls_error(c, got);
+}
+
+/* After a write that would block the same octets come again, never fewer: records are cut at fixed
+ * places. */
+static ssize_t tls_write(struct conn *c, struct str s, bool more)
+{
+	(void)more; /* every record goes out by itself */
+	int put = SSL_write(c->ssl, s.p, (int)MIN(s.n, (size_t)TLS_RECORD));
+	return put > 0 ? put : tls_error(c, put);
+}
+
+static bool tls_pending(struct conn *c)
+{
+	return SSL_has_pending(c->ssl) == 1;
+}
+
+static void tls_shut(struct conn *c)
+{
+	SSL_shutdown(c->ssl);
+	ERR_clear_error();
+	shutdown(c->fd, SHUT_WR);
+}
+
+static const struct conn_io tls_io = {tls_read, tls_write, tls_pending, tls_shut};
+
+/* --- readiness --- */
+
+static void on_ready(struct watch *w, int events);
+
+static void rewatch(struct conn *c)
+{
+	int events = 0;
+	switch (c->phase) {
+	case OPEN:
+		events |= c->wait_in ? WATCH_READ : 0;
+		events |=
+			c->out.n > c->out_at || (c->wait_out && c->send_blocked) ? WATCH_WRITE : 0;
+		break;
+	case CONNECTING: events = WATCH_WRITE; break;
+	case HANDSHAKING: events = c->wants_write ? WATCH_WRITE : WATCH_READ; break;
+	case FLUSHING: events = WATCH_WRITE; break;
+	case LINGERING: events = WATCH_READ; break;
+	}
+	watch_set(c->loop, &c->watch, c->fd, events, on_ready);
+}
+
+static void set_status(struct conn *c, enum conn_status status)
+{
+	if (c->status != CONN_OPEN) { return; }
+	c->status = status;
+	if (status == CONN_FAILED) {
+		buf_fini(&c->out);
+		c->out_at = 0;
+	}
+}
+
+static size_t unread(const struct conn *c)
+{
+	return c->in.n - c->in_at;
+}
+
+static void compact_in(struct conn *c)
+{
+	buf_drop(&c->in, c->in_at);
+	c->in_at = 0;
+	if (c->in.n == 0) { buf_fini(&c->in); }
+}
+
+/* One gulp. False when nothing came. */
+static bool fill(struct conn *c)
+{
+	compact_in(c);
+	ssize_t got = c->io->read(c, buf_reserve(&c->in, c->read_size), c->read_size);
+	if (got > 0) {
+		buf_grow(&c->in, (size_t)got);
+		return true;
+	}
+	if (c->in.n == 0) { buf_fini(&c->in); }
+	if (got == IO_EOF) { set_status(c, CONN_EOF); }
+	if (got == IO_FAILED) { set_status(c, CONN_FAILED); }
+	return got != IO_AGAIN;
+}
+
+/* STEP_IN waits for more than the step has seen: what is left in the buffer did not suffice. An end
+   or a failure is told once; a task that asks again after that has nothing left to wait for and is
+   ended. */
+bool conn_wait(struct conn *c, enum step what)
+{
+	c->wait_in = what == STEP_IN;
+	c->wait_out = what == STEP_OUT;
+	if (c->status != CONN_OPEN && c->wait_in) {
+		if (c->reported) { task_kill(c->task); }
+		c->reported = true;
+		return false;
+	}
+	if (c->status == CONN_FAILED || c->status == CONN_TIMEOUT) { return false; }
+	if (c->wait_in) {
+		if (c->io->pending(c) && fill(c)) { return false; }
+	} else {
+		conn_flush(c);
+		if (!c->send_blocked && c->out.n - c->out_at < CONN_OUT_LOW) { return false; }
+	}
+	rewatch(c);
+	return true;
+}
+
+/* --- output --- */
+
+static struct str unsent(const struct conn *c)
+{
+	return str_make(c->out.p + c->out_at, c->out.n - c->out_at);
+}
+
+static void flush(struct conn *c, bool more)
+{
+	while (c->out.n > c->out_at) {
+		ssize_t put = c->io->write(c, unsent(c), more);
+		if (put == IO_AGAIN) { return; }
+		if (put < 0) {
+			set_status(c, CONN_FAILED);
+			return;
+		}
+		c->out_at += (size_t)put;
+	}
+	c->out_at = 0;
+	buf_fini(&c->out);
+}
+
+void conn_flush(struct conn *c)
+{
+	if (c->phase != OPEN || c->send_blocked || c->out.n == c->out_at) { return; }
+	flush(c, false);
+	rewatch(c);
+}
+
+void conn_put(struct conn *c, struct str s)
+{
+	buf_str(conn_out(c), s);
+}
+
+void conn_fmt(struct conn *c, const char *fmt, ...)
+{
+	va_list ap, again;
+	va_start(ap, fmt);
+	va_copy(again, ap);
+	int n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	if (n < 0) { abort(); }
+	char *p = buf_reserve(conn_out(c), (size_t)n + 1);
+	vsnprintf(p, (size_t)n + 1, fmt, again);
+	va_end(again);
+	buf_grow(&c->out, (size_t)n);
+}
+
+struct buf *conn_out(struct conn *c)
+{
+	if (c->status == CONN_FAILED ||
+		c->status == CONN_TIMEOUT) { /* nobody will read it: do not collect it */
+		buf_reset(&c->out);
+		c->out_at = 0;
+	}
+	return &c->out;
+}
+
+size_t conn_out_len(const struct conn *c)
+{
+	return c->out.n - c->out_at;
+}
+
+bool conn_out_full(const struct conn *c)
+{
+	return c->send_blocked || conn_out_len(c) >= CONN_OUT_HIGH;
+}
+
+size_t conn_send(struct conn *c, struct str s)
+{
+	size_t taken = 0;
+	if (c->status == CONN_FAILED || c->status == CONN_TIMEOUT) { return s.n; }
+	if (!c->send_blocked) { flush(c, true); }
+	if (c->out.n > c->out_at) {
+		rewatch(c);
+		return 0;
+	}
+	c->send_blocked = false;
+	while (taken < s.n) {
+		ssize_t put = c->io->write(c, str_skip(s, taken), false);
+		if (put < 0) {
+			c->send_blocked = put == IO_AGAIN;
+			if (put != IO_AGAIN) { set_status(c, CONN_FAILED); }
+			break;
+		}
+		taken += (size_t)put;
+	}
+	return taken;
+}
+
+/* --- input --- */
+
+struct str conn_in(const struct conn *c)
+{
+	return c->in.n > c->in_at ? str_make(c->in.p + c->in_at, unread(c)) : STR("");
+}
+
+void conn_eat(struct conn *c, size_t n)
+{
+	assert(n <= unread(c));
+	c->in_at += n;
+}
+
+int conn_line(struct conn *c, size_t max, struct str *line_out)
+{
+	struct str in = conn_in(c);
+	ptrdiff_t lf = str_chr(str_sub(in, 0, max + 2), '\n');
+	if (lf < 0) { return in.n >= max + 2 ? ERR_LIMIT : 0; }
+	if (lf == 0 || in.p[lf - 1] != '\r') { return ERR_SYNTAX; }
+	*line_out = str_sub(in, 0, (size_t)lf - 1);
+	conn_eat(c, (size_t)lf + 1);
+	return 1;
+}
+
+void conn_read_size(struct conn *c, size_t n)
+{
+	c->read_size = (uint32_t)n;
+}
+
+/* --- state --- */
+
+enum conn_status conn_status(const struct conn *c)
+{
+	return c->status;
+}
+
+const struct net_addr *conn_peer(const struct conn *c)
+{
+	return &c->peer;
+}
+
+const struct net_addr *conn_local(const struct conn *c)
+{
+	return &c->local;
+}
+
+void conn_set_peer(struct conn *c, const struct net_addr *a)
+{
+	c->peer = *a;
+}
+
+static void wake(struct conn *c, int rc)
+{
+	if (!c->task) { return; }
+	if (c->phase == OPEN) {
+		task_io(c->task);
+	} else {
+		task_wake(c->task, rc);
+	}
+}
+
+static void on_deadline(struct timer *t)
+{
+	struct conn *c = container_of(t, struct conn, deadline);
+	set_status(c, CONN_TIMEOUT);
+	if (c->phase == FLUSHING || c->phase == LINGERING) {
+		conn_free(c);
+		return;
+	}
+	wake(c, ERR_TIMEOUT);
+	c->phase = OPEN;
+	watch_set(c->loop, &c->watch, c->fd, 0, on_ready);
+}
+
+void conn_deadline(struct conn *c, int64_t us)
+{
+	if (us) {
+		timer_start(c->loop, &c->deadline, us, on_deadline);
+	} else {
+		timer_stop(&c->deadline);
+	}
+}
+
+/* --- TLS --- */
+
+static void handshake(struct conn *c)
+{
+	int rc = SSL_do_handshake(c->ssl);
+	ssize_t why = rc == 1 ? 0 : tls_error(c, rc);
+	if (why == IO_AGAIN) {
+		rewatch(c);
+		return;
+	}
+	conn_deadline(c, 0);
+	watch_set(c->loop, &c->watch, c->fd, 0, on_ready);
+	if (why) { set_status(c, CONN_FAILED); }
+	task_wake(c->task, why ? ERR_TLS : 0);
+	c->phase = OPEN;
+}
+
+int conn_start_tls(struct conn *c, struct task *t, struct tls_ctx *ctx, struct str sni)
+{
+	assert(c->task == t && !c->ssl);
+	if (unread(c)) { return ERR_SYNTAX; }
+	flush(c, false);
+	c->tls = tls_get(ctx);
+	c->ssl = tls_ssl_new(ctx, c->fd, c->server, sni);
+	if (!c->ssl) { abort(); }
+	if (c->out.n > c->out_at) {
+		set_status(c, CONN_FAILED);
+	} /* a peer that does not read its 220 */
+	c->io = &tls_io;
+	c->phase = HANDSHAKING;
+	conn_deadline(c, HANDSHAKE_US);
+	handshake(c);
+	return 0;
+}
+
+bool conn_is_tls(const struct conn *c)
+{
+	return c->ssl != NULL;
+}
+
+struct str conn_tls_version(const struct conn *c)
+{
+	return c->ssl ? str_of(SSL_get_version(c->ssl)) : STR("");
+}
+
+struct str conn_tls_cipher(const struct conn *c)
+{
+	return c->ssl ? str_of(SSL_get_cipher_name(c->ssl)) : STR("");
+}
+
+bool conn_tls_verified(const struct conn *c)
+{
+	return c->ssl && SSL_get0_peer_certificate(c->ssl) &&
+	       SSL_get_verify_mode(c->ssl) != SSL_VERIFY_NONE &&
+	       SSL_get_verify_result(c->ssl) == X509_V_OK;
+}
+
+int conn_tls_exporter(const struct conn *c, unsigned char out[32])
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+	bool ok = c->ssl && SSL_export_keying_material(
+				    c->ssl, out, 32, label, sizeof label - 1, NULL, 0, 0) == 1;
+	return ok ? 0 : ERR_TLS;
+}
+
+/* --- events --- */
+
+static void on_connected(struct conn *c)
+{
+	int error = 0;
+	socklen_t n = sizeof error;
+	getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &n);
+	conn_deadline(c, 0);
+	watch_set(c->loop, &c->watch, c->fd, 0, on_ready);
+	if (error) { set_status(c, CONN_FAILED); }
+	socklen_t len = sizeof c->local;
+	getsockname(c->fd, &c->local.sa, &len);
+	task_wake(c->task, error ? ERR_IO : 0);
+	c->phase = OPEN;
+}
+
+/* Output is gone: say goodbye, then wait a moment for the peer to take it, so that a reset does not
+ * eat our last words. */
+static void linger(struct conn *c)
+{
+	c->io->shut(c);
+	c->phase = LINGERING;
+	conn_deadline(c, LINGER_US);
+	rewatch(c);
+}
+
+static void on_closing(struct conn *c)
+{
+	char sink[4096];
+	if (c->phase == FLUSHING) {
+		flush(c, false);
+		if (c->status == CONN_FAILED) {
+			conn_free(c);
+		} else if (c->out.n == c->out_at) {
+			linger(c);
+		}
+		return;
+	}
+	ssize_t got = recv(c->fd, sink, sizeof sink, 0);
+	if (got == 0 || (got < 0 && io_error() == IO_FAILED)) { conn_free(c); }
+}
+
+static void on_open(struct conn *c, int events)
+{
+	bool told = false;
+	if (events & WATCH_WRITE) {
+		c->send_blocked = false;
+		flush(c, false);
+		told = c->wait_out && (conn_out_len(c) < CONN_OUT_LOW || c->status != CONN_OPEN);
+	}
+	if ((events & WATCH_READ) && c->wait_in) { told |= fill(c); }
+	if (told) {
+		c->reported |= c->status != CONN_OPEN;
+		c->wait_in = c->wait_out = false;
+		task_io(c->task);
+		if (conn_out_len(c)) { rewatch(c); }
+	} else {
+		rewatch(c);
+	}
+}
+
+static void on_ready(struct watch *w, int events)
+{
+	struct conn *c = container_of(w, struct conn, watch);
+	switch (c->phase) {
+	case OPEN:
+		if (!c->wait_in && !c->wait_out && !(events & WATCH_WRITE)) {
+			rewatch(c); /* input that nobody waits for now */
+		} else {
+			on_open(c, events);
+		}
+		break;
+	case CONNECTING: on_connected(c); break;
+	case HANDSHAKING: handshake(c); break;
+	case FLUSHING:
+	case LINGERING: on_closing(c); break;
+	}
+}
+
+/* --- life --- */
+
+struct conn *conn_new(struct loop *l, int fd, bool server)
+{
+	struct conn *c = xnew(struct conn);
+	int on = 1, idle_s = 300;
+	struct sockaddr_storage sa;
+	socklen_t n = sizeof sa;
+	c->loop = l;
+	list_init(&c->closing);
+	c->fd = fd;
+	c->server = server;
+	c->io = &raw_io;
+	c->read_size = CONN_READ;
+	if (getpeername(fd, (struct sockaddr *)&sa, &n) == 0) {
+		net_addr_from_sa((struct sockaddr *)&sa, &c->peer);
+	}
+	n = sizeof sa;
+	if (getsockname(fd, (struct sockaddr *)&sa, &n) == 0) {
+		net_addr_from_sa((struct sockaddr *)&sa, &c->local);
+	}
+	if (c->local.sa.sa_family != AF_UNSPEC) {
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+	}
+	return c;
+}
+
+void conn_attach(struct conn *c, struct task *t)
+{
+	c->task = t;
+}
+
+struct conn *conn_connect(
+	struct loop *l, struct task *t, const struct net_addr *to, const struct net_addr *local)
+{
+	int fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool ok = fd >= 0;
+	if (ok && local) { ok = bind(fd, &local->sa, net_addr_len(local)) == 0; }
+	if (ok) { ok = connect(fd, &to->sa, net_addr_len(to)) == 0 || errno == EINPROGRESS; }
+	struct conn *c = conn_new(l, fd, false);
+	c->peer = *to;
+	c->task = t;
+	if (!ok) {
+		c->status = CONN_FAILED;
+		task_wake(t, ERR_IO);
+		return c;
+	}
+	c->phase = CONNECTING;
+	conn_deadline(c, CONNECT_US);
+	rewatch(c);
+	return c;
+}
+
+void conn_free(struct conn *c)
+{
+	list_del(&c->closing);
+	watch_stop(&c->watch);
+	timer_stop(&c->deadline);
+	SSL_free(c->ssl);
+	tls_put(c->tls);
+	if (c->fd >= 0) { close(c->fd); }
+	buf_fini(&c->in);
+	buf_fini(&c->out);
+	free(c);
+}
+
+void conn_close(struct conn *c)
+{
+	c->task = NULL;
+	list_add(loop_closing(c->loop), &c->closing);
+	buf_fini(&c->in);
+	c->in_at = 0;
+	if (c->status == CONN_FAILED || c->phase != OPEN) {
+		conn_free(c);
+		return;
+	}
+	flush(c, false);
+	c->phase = FLUSHING;
+	conn_deadline(c, FLUSH_US);
+	if (c->status == CONN_FAILED) {
+		conn_free(c);
+	} else if (c->out.n == c->out_at) {
+		linger(c);
+	} else {
+		rewatch(c);
+	}
+}
+
+void conn_free_closing(struct loop *l)
+{
+	list_each(node, loop_closing(l)) { conn_free(list_entry(node, struct conn, closing)); }
+}
+
+/* --- listening --- */
+
+static void on_pause_over(struct timer *t);
+
+static void on_acceptable(struct watch *w, int events)
+{
+	struct listener *ln = container_of(w, struct listener, watch);
+	(void)events; /* reading is all there is */
+	for (int i = 0; i < 64 && ln->fd >= 0; i++) {
+		int fd = accept4(ln->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
+			ln->fresh(ln, conn_new(ln->loop, fd, true));
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			watch_set(ln->loop, &ln->watch, ln->fd, 0, on_acceptable);
+			timer_start(ln->loop, &ln->pause, ACCEPT_PAUSE_US, on_pause_over);
+		}
+		return;
+	}
+}
+
+static void on_pause_over(struct timer *t)
+{
+	struct listener *ln = container_of(t, struct listener, pause);
+	watch_set(ln->loop, &ln->watch, ln->fd, WATCH_READ, on_acceptable);
+}
+
+void listener_start(struct loop *l, struct listener *ln, int fd,
+	void (*fresh)(struct listener *, struct conn *))
+{
+	*ln = (struct listener){.loop = l, .fd = fd, .fresh = fresh};
+	watch_set(l, &ln->watch, fd, WATCH_READ, on_acceptable);
+}
+
+void listener_stop(struct listener *ln)
+{
+	if (ln->fd < 0) { return; }
+	watch_stop(&ln->watch);
+	timer_stop(&ln->pause);
+	close(ln->fd);
+	ln->fd = -1;
+}

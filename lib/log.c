@@ -1,0 +1,102 @@
+/* Log lines. Every role; one write(2) a line, so lines of several processes do not mix. */
+#include "lib/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LINE_MAX_OCTETS = 4096 };
+
+static enum log_level max_level = LOG_INFO;
+static void (*sink)(void *ctx, struct str line);
+static void *sink_ctx;
+
+void log_set_level(enum log_level level)
+{
+	max_level = level;
+}
+
+bool log_wants(enum log_level level)
+{
+	return level <= max_level;
+}
+
+void log_sink(void (*fn)(void *ctx, struct str line), void *ctx)
+{
+	sink = fn;
+	sink_ctx = ctx;
+}
+
+/* Octets of a well-formed UTF-8 sequence at the start of `s` (RFC 3629), 0 when it is not one. */
+static size_t utf8_len(struct str s)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	size_t n = p[0] < 0x80                   ? 1
+		   : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+		   : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
+		   : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
+						 : 0;
+	if (n == 0 || n > s.n) { return 0; }
+	for (size_t i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80) { return 0; }
+	}
+	bool overlong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
+	bool outside = (p[0] == 0xed && p[1] >= 0xa0) || (p[0] == 0xf4 && p[1] >= 0x90);
+	bool c1 = p[0] == 0xc2 && p[1] < 0xa0; /* terminals act on these, too */
+	return overlong || outside || c1 ? 0 : n;
+}
+
+static void escape(struct str s, struct buf *out)
+{
+	while (s.n && out->n < LINE_MAX_OCTETS) {
+		unsigned char c = (unsigned char)s.p[0];
+		size_t n = c < 0x20 || c == 0x7f ? 0 : utf8_len(s);
+		if (n == 0) {
+			buf_fmt(out, "\\x%02x", c);
+			n = 1;
+		} else {
+			buf_add(out, s.p, n);
+		}
+		s = str_skip(s, n);
+	}
+}
+
+static void put_time(struct buf *out)
+{
+	struct timespec ts;
+	struct tm tm;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	gmtime_r(&ts.tv_sec, &tm);
+	buf_fmt(out, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", tm.tm_year + 1900, tm.tm_mon + 1,
+		tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ts.tv_nsec / 1000000);
+}
+
+void log_event(
+	enum log_level level, const struct log_ctx *ctx, const char *event, const char *fmt, ...)
+{
+	static const char *const names[] = {"error", "warn", "info", "debug"};
+	static struct buf line;
+	va_list ap;
+	char formatted[LINE_MAX_OCTETS];
+	if (!log_wants(level)) { return; }
+	buf_reset(&line);
+	put_time(&line);
+	buf_fmt(&line, " %s %s ", names[level], ctx ? ctx->role : "posthouse");
+	if (ctx && ctx->session) { buf_fmt(&line, "s=%x ", ctx->session); }
+	buf_str(&line, str_of(event));
+	va_start(ap, fmt);
+	int n = vsnprintf(formatted, sizeof formatted, fmt, ap);
+	va_end(ap);
+	if (n > 0) {
+		buf_chr(&line, ' ');
+		escape(str_make(formatted, MIN((size_t)n, sizeof formatted - 1)), &line);
+	}
+	if (sink) {
+		sink(sink_ctx, buf_view(&line));
+		return;
+	}
+	buf_chr(&line, '\n');
+	ssize_t written = write(STDERR_FILENO, line.p, line.n);
+	(void)written; /* a log that cannot be written must not stop the mail */
+}

@@ -1,0 +1,17 @@
+/* The registry of counters. Every role has its own. */
+#include "lib/metric.h"
+
+static struct metric *first;
+
+void metric_register(struct metric *m)
+{
+	if (m->registered) { return; }
+	m->registered = true;
+	m->next = first;
+	first = m;
+}
+
+struct metric *metric_next(struct metric *m)
+{
+	return m ? m->next : first;
+}
