@@ -1,0 +1,33 @@
+/* What a session believes its selected mailbox holds: the UIDs in order, so that sequence numbers
+   stay what the client was told (RFC 9051 2.3.1.2, RFC 2180). Moves forward only in view_sync. */
+#pragma once
+
+#include "imap/lex.h"
+#include "store/store.h"
+
+struct view {
+	uint32_t aid, mid;
+	uint32_t uidvalidity;
+	bool read_only; /* EXAMINE */
+	uint32_t *uids; /* ascending; sequence number = index + 1 */
+	size_t n, cap;
+	uint64_t modseq;         /* the client was told of every change up to here */
+	uint32_t uidnext;        /* first UID the client has not been told of */
+	struct uid_range *saved; /* SEARCHRES: the UIDs of "$" */
+	size_t saved_n;
+	uint64_t keywords_modseq; /* bumped by the session when it told new keyword names */
+	uint32_t keywords_told;   /* how many keyword names the client was told of */
+};
+
+/* Index of a UID, or -1; of the first UID >= `uid` (n when none). */
+ptrdiff_t view_find(const struct view *v, uint32_t uid);
+size_t view_lower(const struct view *v, uint32_t uid);
+/* The messages a set names, as ascending, merged ranges of indexes [lo, hi] (0-based) into the
+   view. `uid` says how to read the numbers. False with sequence numbers that the view does not have
+   (the caller answers BAD); UIDs that are not there are simply left out. */
+bool view_resolve(const struct view *v, const struct seqset *set, bool uid, struct arena *a,
+	struct uid_range **out, size_t *n_out);
+/* The same as ranges of UIDs for an operation: only messages of the view. */
+bool view_resolve_uids(const struct view *v, const struct seqset *set, bool uid, struct arena *a,
+	struct uid_range **out, size_t *n_out);
+void view_fini(struct view *v);
