@@ -18,6 +18,15 @@ enum listen_kind {
 	LISTEN_N
 };
 
+/* The top level of the configuration. Whoever runs roles fills an empty hostname with the system's
+   name (conf_set) before it hands the configuration out: roles cannot ask for it. */
+struct top_conf {
+	struct str hostname;
+	struct str data;
+	int log_level; /* enum log_level */
+};
+extern const struct conf_section top_conf_section;
+
 struct role_secret {     /* PEM and other key material handed over by the supervisor, by name */
 	struct str name; /* "tls.cert", "tls.key", "dkim/DOMAIN/SELECTOR", ... */
 	struct str value;
@@ -38,6 +47,9 @@ struct role {
 	void *one_process; /* non-NULL when all roles share this process: the shared context of cmd
 			    */
 	bool stopping;
+	/* Set by whoever runs the role: it has finished after `stop`. May be called from within
+	 * `stop`. */
+	void (*stopped)(struct role *r);
 };
 
 struct role_ops {
@@ -67,7 +79,7 @@ struct role_ops {
 
 /* The role has finished after `stop`. */
 void role_stopped(struct role *r);
-/* The host name from the top section of the configuration. */
+/* The host name from the top section of the configuration; "localhost" when it has none. */
 struct str role_hostname(const struct role *r);
 /* A resolver for a role with want_dns, made by the configuration's dns section and prepared for the
  * sandbox. */
