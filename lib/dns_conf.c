@@ -1,9 +1,5 @@
-/* Rows of the dns section, and the resolver a role makes from them. Roles with want_dns; never
-   reads the zone file itself: a sandboxed role gets its text from the supervisor. */
+/* Rows of the dns section. */
 #include "lib/dns_conf.h"
-
-#include "lib/dns.h"
-#include "lib/role.h"
 
 #define ROW(key, conf_type, member, ...) \
 	{ \
@@ -26,21 +22,3 @@ static const struct conf_row rows[] = {
 
 const struct conf_section dns_conf_section = {
 	.name = "dns", .rows = rows, .n = COUNT(rows), .size = sizeof(struct dns_section)};
-
-int role_dns(struct role *r, struct dns **out, struct err *e)
-{
-	const struct dns_section *s = conf_get(r->conf, &dns_conf_section);
-	struct dns_conf c = {.forward = s->forward,
-		.zone_text = role_secret(r, STR("dns.zone")),
-		.timeout_us = s->timeout_us,
-		.cache_max = s->cache};
-	struct dns *d = dns_new(r->loop, &c, e);
-	if (!d) { return ERR_SYNTAX; }
-	int rc = dns_prepare(d, e);
-	if (rc < 0) {
-		dns_free(d);
-		return rc;
-	}
-	*out = d;
-	return 0;
-}
