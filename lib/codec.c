@@ -77,3 +77,10 @@ int hex_value(char c)
 	c = ascii_lower(c);
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
+
+int hex_escape(struct str s)
+{
+	int high = s.n > 1 ? hex_value(s.p[1]) : -1;
+	int low = s.n > 2 ? hex_value(s.p[2]) : -1;
+	return high < 0 || low < 0 ? -1 : high << 4 | low;
+}

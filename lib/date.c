@@ -2,6 +2,8 @@
    no time zone data base). Pure functions, every role. */
 #include "lib/date.h"
 
+#include "lib/head_private.h"
+
 static const char months[12][4] = {
 	"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 static const char weekdays[7][4] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
@@ -177,26 +179,6 @@ int date_day_parse(struct str text, int64_t *day_out)
 	return 0;
 }
 
-/* Folding white space and comments, nested and with quoted pairs (RFC 5322 3.2.2). */
-static void skip_cfws(struct str *s)
-{
-	size_t i = 0, depth = 0;
-	for (; i < s->n; i++) {
-		char c = s->p[i];
-		bool blank = c == ' ' || c == '\t' || c == '\r' || c == '\n';
-		if (c == '(') {
-			depth++;
-		} else if (depth && c == ')') {
-			depth--;
-		} else if (depth && c == '\\') {
-			i++;
-		} else if (!depth && !blank) {
-			break;
-		}
-	}
-	*s = str_skip(*s, i);
-}
-
 /* RFC 5322 4.3: the names that have a meaning; all others count as -0000. */
 static int zone_by_name(struct str name)
 {
@@ -225,9 +207,9 @@ static bool loose_time(struct str *s, struct civil *c)
 	int *fields[] = {&c->hour, &c->minute, &c->second};
 	for (size_t i = 0; i < COUNT(fields); i++) {
 		if (i && !take_char(s, ':')) { return i == 2; }
-		skip_cfws(s);
+		head_skip_cfws(s);
 		if (!take_number(s, 1, 2, fields[i])) { return false; }
-		skip_cfws(s);
+		head_skip_cfws(s);
 	}
 	return true;
 }
@@ -255,25 +237,25 @@ static bool loose_date(struct str *s, struct civil *c)
 {
 	if (s->n && ascii_alpha(s->p[0])) {
 		(void)take_word(s); /* the weekday says nothing the date does not */
-		skip_cfws(s);
+		head_skip_cfws(s);
 		(void)take_char(s, ','); /* some leave it out */
-		skip_cfws(s);
+		head_skip_cfws(s);
 	}
 	if (!take_number(s, 1, 2, &c->day)) { return false; }
-	skip_cfws(s);
+	head_skip_cfws(s);
 	(void)take_char(s, '-'); /* "24-Nov-2026" is met */
 	if (!take_month(s, false, &c->month)) { return false; }
 	(void)take_char(s, '-');
-	skip_cfws(s);
+	head_skip_cfws(s);
 	return loose_year(s, &c->year);
 }
 
 int date_rfc5322_parse(struct str text, int64_t *us_out, int *zone_out)
 {
 	struct civil c = {0};
-	skip_cfws(&text);
+	head_skip_cfws(&text);
 	if (!loose_date(&text, &c)) { return ERR_SYNTAX; }
-	skip_cfws(&text);
+	head_skip_cfws(&text);
 	if (!loose_time(&text, &c) || !loose_zone(&text, &c.zone) || !civil_valid(&c)) {
 		return ERR_SYNTAX;
 	}
