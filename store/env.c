@@ -1,0 +1,173 @@
+/* Opening the store: directory, lock, LMDB environment, tables, schema. The lock is held by the one
+   writer for as long as it lives (flock(2)); readers take none. */
+#include "store/env.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/record.h"
+
+const char *const table_names[TB_N] = {"meta", "acct", "addr", "cred", "domain", "mbox", "mname",
+	"msg", "kw", "chg", "obj", "parse", "blob", "upload", "gc", "thread", "q", "qr", "qdue",
+	"audit", "auditid"};
+
+enum { DISK_FLOOR = 64 * 1024 * 1024 };
+static const size_t map_size = (size_t)1 << 40;
+
+int env_rc(int rc)
+{
+	switch (rc) {
+	case 0: return 0;
+	case MDB_NOTFOUND: return ERR_GONE;
+	case MDB_KEYEXIST: return ERR_EXISTS;
+	case MDB_MAP_FULL:
+	case MDB_TXN_FULL:
+	case MDB_READERS_FULL:
+	case ENOSPC:
+	case EDQUOT: return ERR_FULL;
+	case MDB_CORRUPTED:
+	case MDB_PAGE_NOTFOUND:
+	case MDB_INVALID: return ERR_DAMAGED;
+	default: return ERR_IO;
+	}
+}
+
+bool env_disk_low(struct store *s)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	if (ts.tv_sec == s->disk_checked) { return s->disk_low; }
+	s->disk_checked = ts.tv_sec;
+	struct statvfs vfs;
+	int fd;
+	if (mdb_env_get_fd(s->env, &fd) != 0 || fstatvfs(fd, &vfs) < 0) { return s->disk_low; }
+	s->disk_low = (uint64_t)vfs.f_bavail * vfs.f_frsize < s->disk_floor;
+	return s->disk_low;
+}
+
+/* Take the writer's lock. ERR_INUSE when another process has it. */
+static int take_lock(struct store *s, struct err *e)
+{
+	char path[4096];
+	snprintf(path, sizeof path, "%s/lock", s->dir);
+	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (s->lock_fd < 0) {
+		return err_set(e, ERR_IO, "%s: cannot be opened: %s", path, strerror(errno));
+	}
+	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		return err_set(e, ERR_INUSE,
+			"%s: another posthouse works on this store; stop it first or use its "
+			"control socket",
+			s->dir);
+	}
+	return 0;
+}
+
+static int open_tables(struct store *s, MDB_txn *txn)
+{
+	unsigned flags = s->writable ? MDB_CREATE : 0;
+	for (int i = 0; i < TB_N; i++) {
+		int rc = mdb_dbi_open(txn, table_names[i], flags, &s->dbi[i]);
+		if (rc != 0) { return rc; }
+	}
+	return 0;
+}
+
+/* The meta records: version first, then ids. A fresh store gets them. */
+static int read_meta(struct store *s, MDB_txn *txn, struct err *e)
+{
+	struct rec_schema schema = {0};
+	struct key k = key_none();
+	key_str(&k, STR("schema"));
+	int rc = rec_get(s, txn, TB_META, &k, NULL, &schema);
+	if (rc == ERR_GONE && s->writable) {
+		schema.version = SCHEMA_VERSION;
+		s->ids = (struct ids){.oid = 1,
+			.mailboxid = 1,
+			.qid = 1,
+			.aid = 1,
+			.mid = 1,
+			.uidvalidity = (uint32_t)time(NULL)};
+		rc = rec_put(s, txn, TB_META, &k, &schema, 0);
+		if (rc == 0) { rc = ids_write(s, txn); }
+	} else if (rc == 0 && s->writable) {
+		rc = ids_read(s, txn);
+	}
+	if (rc == 0 && schema.version != SCHEMA_VERSION) {
+		return err_set(e, ERR_DAMAGED,
+			"%s: the store has schema %u, this posthouse reads %d: use the version "
+			"that wrote it",
+			s->dir, schema.version, SCHEMA_VERSION);
+	}
+	return rc < 0 ? err_set(e, rc, "%s: the store's meta records are unreadable (%s)", s->dir,
+				err_name(rc))
+		      : 0;
+}
+
+static int open_env(struct store *s, struct err *e)
+{
+	unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (s->writable ? 0 : MDB_RDONLY);
+	MDB_txn *txn = NULL;
+	int rc = mdb_env_create(&s->env);
+	if (rc == 0) { rc = mdb_env_set_maxdbs(s->env, TB_N + 4); }
+	if (rc == 0) { rc = mdb_env_set_maxreaders(s->env, READERS_MAX); }
+	if (rc == 0) { rc = mdb_env_set_mapsize(s->env, map_size); }
+	if (rc == 0) { rc = mdb_env_open(s->env, s->dir, flags, 0660); }
+	if (rc == 0) {
+		int dead;
+		mdb_reader_check(s->env, &dead);
+		rc = mdb_txn_begin(s->env, NULL, s->writable ? 0 : MDB_RDONLY, &txn);
+	}
+	if (rc == 0) { rc = open_tables(s, txn); }
+	if (rc != 0) {
+		if (txn) { mdb_txn_abort(txn); }
+		bool none = rc == ENOENT || rc == MDB_NOTFOUND;
+		return err_set(e, none ? ERR_GONE : env_rc(rc), "%s: %s", s->dir,
+			none ? "there is no store here yet" : mdb_strerror(rc));
+	}
+	rc = read_meta(s, txn, e);
+	if (rc < 0) {
+		mdb_txn_abort(txn);
+		return rc;
+	}
+	rc = mdb_txn_commit(txn);
+	return rc == 0 ? 0 : err_set(e, env_rc(rc), "%s: %s", s->dir, mdb_strerror(rc));
+}
+
+int store_open(const char *dir, enum store_mode mode, struct store **out, struct err *e)
+{
+	struct store *s = xnew(struct store);
+	s->dir = xstrdup(str_of(dir));
+	s->lock_fd = -1;
+	s->writable = mode == STORE_WRITE;
+	s->disk_floor = DISK_FLOOR;
+	s->disk_checked = -1;
+	int rc = 0;
+	if (s->writable && mkdir(dir, 0700) < 0 && errno != EEXIST) {
+		rc = err_set(e, ERR_IO, "%s: cannot be created: %s", dir, strerror(errno));
+	}
+	if (rc == 0 && s->writable) { rc = take_lock(s, e); }
+	if (rc == 0) { rc = open_env(s, e); }
+	if (rc < 0) {
+		store_close(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+void store_close(struct store *s)
+{
+	if (!s) { return; }
+	if (s->spare) { mdb_txn_abort(s->spare); }
+	if (s->env) { mdb_env_close(s->env); }
+	if (s->lock_fd >= 0) { close(s->lock_fd); }
+	free(s->dir);
+	free(s);
+}

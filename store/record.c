@@ -1,0 +1,187 @@
+/* The records' field tables, and reading and writing them. */
+#include "store/record.h"
+
+#include <xxhash.h>
+
+WIRE_TABLE(rec_schema, wire_schema, WIRE_U32(struct rec_schema, version));
+WIRE_TABLE(ids, wire_ids, WIRE_U64(struct ids, oid), WIRE_U64(struct ids, mailboxid),
+	WIRE_U64(struct ids, qid), WIRE_U32(struct ids, aid), WIRE_U32(struct ids, mid),
+	WIRE_U32(struct ids, uidvalidity));
+WIRE_TABLE(acct, wire_acct, WIRE_U32(struct acct, aid), WIRE_STR(struct acct, login, ADDRESS_MAX),
+	WIRE_U64(struct acct, quota_bytes), WIRE_U64(struct acct, used_bytes),
+	WIRE_U64(struct acct, used_msgs), WIRE_BOOL(struct acct, disabled),
+	WIRE_U64(struct acct, created_us));
+WIRE_TABLE(rec_addr, wire_addr, WIRE_U8(struct rec_addr, kind), WIRE_U32(struct rec_addr, aid),
+	WIRE_LIST(struct rec_addr, targets, targets_n, wire_str_item, TARGETS_MAX));
+WIRE_TABLE(rec_cred, wire_cred, WIRE_STR(struct rec_cred, scheme, 64),
+	WIRE_STR(struct rec_cred, value, 1024));
+WIRE_TABLE(domain, wire_domain, WIRE_STR(struct domain, name, 255),
+	WIRE_STR(struct domain, dkim_selectors, 1024), WIRE_U64(struct domain, created_us));
+WIRE_TABLE(mbox, wire_mbox, WIRE_U32(struct mbox, mid), WIRE_U32(struct mbox, aid),
+	WIRE_U32(struct mbox, uidvalidity), WIRE_U32(struct mbox, uidnext),
+	WIRE_U64(struct mbox, highestmodseq), WIRE_U64(struct mbox, vanished_floor),
+	WIRE_U32(struct mbox, total), WIRE_U32(struct mbox, unseen), WIRE_U32(struct mbox, deleted),
+	WIRE_U64(struct mbox, bytes), WIRE_U64(struct mbox, mailboxid));
+WIRE_TABLE(rec_mname, wire_mname, WIRE_U32(struct rec_mname, mid),
+	WIRE_BOOL(struct rec_mname, subscribed), WIRE_U32(struct rec_mname, special_use));
+WIRE_TABLE(msg, wire_msg, WIRE_U32(struct msg, uid), WIRE_U64(struct msg, oid),
+	WIRE_U64(struct msg, modseq), WIRE_U64(struct msg, internaldate_us),
+	WIRE_U64(struct msg, savedate_us), WIRE_U64(struct msg, size), WIRE_U64(struct msg, flags),
+	WIRE_U64(struct msg, thread), WIRE_STR(struct msg, prefix, PREFIX_MAX));
+WIRE_TABLE(rec_kw, wire_kw, WIRE_STR(struct rec_kw, name, KEYWORD_LEN_MAX));
+
+/* obj holds its SHA-256 as an array; on disk it is a string. */
+struct rec_obj {
+	uint32_t refcount;
+	uint64_t size;
+	uint32_t chunks, header_len;
+	int64_t received_us;
+	struct str sha256;
+};
+WIRE_TABLE(rec_obj, wire_obj, WIRE_U32(struct rec_obj, refcount), WIRE_U64(struct rec_obj, size),
+	WIRE_U32(struct rec_obj, chunks), WIRE_U32(struct rec_obj, header_len),
+	WIRE_U64(struct rec_obj, received_us), WIRE_STR(struct rec_obj, sha256, 32));
+
+WIRE_TABLE(rec_time, wire_time, WIRE_U64(struct rec_time, us));
+WIRE_TABLE(rec_thread, wire_thread, WIRE_U64(struct rec_thread, thread));
+WIRE_TABLE(queue_item, wire_q, WIRE_U64(struct queue_item, qid), WIRE_U64(struct queue_item, oid),
+	WIRE_U64(struct queue_item, size), WIRE_STR(struct queue_item, from, ADDRESS_MAX),
+	WIRE_STR(struct queue_item, envid, OP_TEXT_MAX), WIRE_U8(struct queue_item, ret),
+	WIRE_U8(struct queue_item, body), WIRE_U32(struct queue_item, aid),
+	WIRE_U64(struct queue_item, created_us), WIRE_U64(struct queue_item, audit_id),
+	WIRE_U32(struct queue_item, rcpts));
+WIRE_TABLE(queue_rcpt, wire_qr, WIRE_U32(struct queue_rcpt, n),
+	WIRE_STR(struct queue_rcpt, rcpt, ADDRESS_MAX),
+	WIRE_STR(struct queue_rcpt, orcpt, OP_TEXT_MAX), WIRE_U8(struct queue_rcpt, notify),
+	WIRE_BOOL(struct queue_rcpt, held), WIRE_BOOL(struct queue_rcpt, delay_told),
+	WIRE_U32(struct queue_rcpt, tries), WIRE_U64(struct queue_rcpt, next_us),
+	WIRE_U64(struct queue_rcpt, expires_us),
+	WIRE_STR(struct queue_rcpt, last_reply, OP_TEXT_MAX),
+	WIRE_STR(struct queue_rcpt, last_host, 512));
+
+static const struct wire *const table_wire[TB_N] = {
+	[TB_META] = &wire_schema,
+	[TB_ACCT] = &wire_acct,
+	[TB_ADDR] = &wire_addr,
+	[TB_CRED] = &wire_cred,
+	[TB_DOMAIN] = &wire_domain,
+	[TB_MBOX] = &wire_mbox,
+	[TB_MNAME] = &wire_mname,
+	[TB_MSG] = &wire_msg,
+	[TB_KW] = &wire_kw,
+	[TB_OBJ] = &wire_obj,
+	[TB_UPLOAD] = &wire_time,
+	[TB_THREAD] = &wire_thread,
+	[TB_Q] = &wire_q,
+	[TB_QR] = &wire_qr,
+	[TB_AUDIT] = &wire_audit,
+	[TB_AUDITID] = &wire_time,
+};
+
+uint32_t rec_sum(struct str s)
+{
+	return (uint32_t)XXH3_64bits(s.p, s.n);
+}
+
+/* The value without its checksum. */
+static int verify(MDB_val v, struct str *out)
+{
+	if (v.mv_size < 4) { return ERR_DAMAGED; }
+	*out = str_make(v.mv_data, v.mv_size - 4);
+	return rec_sum(*out) == get_be32(out->p + out->n) ? 0 : ERR_DAMAGED;
+}
+
+static int unpack(const struct wire *w, MDB_val v, struct arena *copy, void *out)
+{
+	struct str body;
+	int rc = verify(v, &body);
+	if (rc < 0) { return rc; }
+	if (copy) { body = arena_dup(copy, body); }
+	return wire_unpack(w, body, copy, out) < 0 ? ERR_DAMAGED : 0;
+}
+
+int rec_unpack(enum table tb, MDB_val v, struct arena *copy, void *out)
+{
+	if (tb != TB_OBJ) { return unpack(table_wire[tb], v, copy, out); }
+	struct rec_obj r;
+	int rc = unpack(&wire_obj, v, NULL, &r);
+	if (rc < 0) { return rc; }
+	struct obj *o = out;
+	*o = (struct obj){.refcount = r.refcount,
+		.size = r.size,
+		.chunks = r.chunks,
+		.header_len = r.header_len,
+		.received_us = r.received_us};
+	memcpy(o->sha256, r.sha256.p, MIN(r.sha256.n, sizeof o->sha256));
+	return 0;
+}
+
+int rec_get(struct store *s, MDB_txn *txn, enum table tb, const struct key *k, struct arena *copy,
+	void *out)
+{
+	MDB_val key = key_val(k), v;
+	if (k->n == 0) { return ERR_GONE; }
+	int rc = mdb_get(txn, s->dbi[tb], &key, &v);
+	return rc == 0 ? rec_unpack(tb, v, copy, out) : env_rc(rc);
+}
+
+static int put(struct store *s, MDB_txn *txn, enum table tb, const struct key *k,
+	const struct wire *w, const void *rec, unsigned flags)
+{
+	static _Thread_local struct buf b;
+	char sum[4];
+	if (k->n == 0) { return ERR_LIMIT; }
+	buf_reset(&b);
+	wire_pack(w, rec, &b);
+	put_be32(sum, rec_sum(buf_view(&b)));
+	buf_add(&b, sum, sizeof sum);
+	MDB_val key = key_val(k), v = {b.n, b.p};
+	return env_rc(mdb_put(txn, s->dbi[tb], &key, &v, flags));
+}
+
+int rec_put(struct store *s, MDB_txn *txn, enum table tb, const struct key *k, const void *rec,
+	unsigned flags)
+{
+	if (tb != TB_OBJ) { return put(s, txn, tb, k, table_wire[tb], rec, flags); }
+	const struct obj *o = rec;
+	struct rec_obj r = {.refcount = o->refcount,
+		.size = o->size,
+		.chunks = o->chunks,
+		.header_len = o->header_len,
+		.received_us = o->received_us,
+		.sha256 = str_make(o->sha256, sizeof o->sha256)};
+	return put(s, txn, tb, k, &wire_obj, &r, flags);
+}
+
+int rec_del(struct store *s, MDB_txn *txn, enum table tb, const struct key *k)
+{
+	MDB_val key = key_val(k);
+	return env_rc(mdb_del(txn, s->dbi[tb], &key, NULL));
+}
+
+int key_put(struct store *s, MDB_txn *txn, enum table tb, const struct key *k, unsigned flags)
+{
+	MDB_val key = key_val(k), v = {0, NULL};
+	return env_rc(mdb_put(txn, s->dbi[tb], &key, &v, flags));
+}
+
+static struct key ids_key(void)
+{
+	struct key k = key_none();
+	key_str(&k, STR("ids"));
+	return k;
+}
+
+int ids_read(struct store *s, MDB_txn *txn)
+{
+	struct key k = ids_key();
+	MDB_val key = key_val(&k), v;
+	int rc = mdb_get(txn, s->dbi[TB_META], &key, &v);
+	return rc == 0 ? unpack(&wire_ids, v, NULL, &s->ids) : env_rc(rc);
+}
+
+int ids_write(struct store *s, MDB_txn *txn)
+{
+	struct key k = ids_key();
+	return put(s, txn, TB_META, &k, &wire_ids, &s->ids, 0);
+}

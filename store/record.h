@@ -1,0 +1,54 @@
+/* Records: what stands in the tables, packed by lib/wire, with four octets of XXH3 behind it that
+   every read verifies. Private to store/. */
+#pragma once
+
+#include "lib/wire.h"
+#include "store/env.h"
+#include "store/op.h"
+
+struct rec_schema {
+	uint32_t version;
+};
+struct rec_cred {
+	struct str scheme, value;
+};
+struct rec_addr {
+	uint8_t kind;
+	uint32_t aid;
+	struct wire_str_item *targets;
+	uint32_t targets_n;
+};
+struct rec_mname {
+	uint32_t mid;
+	bool subscribed;
+	uint32_t special_use;
+};
+struct rec_time {
+	int64_t us;
+};
+struct rec_thread {
+	uint64_t thread;
+};
+struct rec_kw {
+	struct str name;
+};
+
+/* Read one record: strings are borrowed from the map, or with `copy` the whole record is copied
+   there first: needed in write transactions, where the next put moves what was read. Lists always
+   need `copy`. 0, ERR_GONE, ERR_DAMAGED, ERR_IO. */
+int rec_get(struct store *s, MDB_txn *txn, enum table tb, const struct key *k, struct arena *copy,
+	void *out);
+/* Unpack a value that a cursor gave. */
+int rec_unpack(enum table tb, MDB_val v, struct arena *copy, void *out);
+/* `flags`: MDB_NOOVERWRITE, MDB_APPEND. */
+int rec_put(struct store *s, MDB_txn *txn, enum table tb, const struct key *k, const void *rec,
+	unsigned flags);
+int rec_del(struct store *s, MDB_txn *txn, enum table tb, const struct key *k);
+/* Rows without a value. */
+int key_put(struct store *s, MDB_txn *txn, enum table tb, const struct key *k, unsigned flags);
+
+int ids_read(struct store *s, MDB_txn *txn);
+int ids_write(struct store *s, MDB_txn *txn);
+
+/* Checksum behind records and chunks. */
+uint32_t rec_sum(struct str s);
