@@ -38,16 +38,21 @@ int env_rc(int rc)
 	}
 }
 
+uint64_t env_disk_free(struct store *s)
+{
+	struct statvfs vfs;
+	int fd;
+	if (mdb_env_get_fd(s->env, &fd) != 0 || fstatvfs(fd, &vfs) < 0) { return UINT64_MAX; }
+	return (uint64_t)vfs.f_bavail * vfs.f_frsize;
+}
+
 bool env_disk_low(struct store *s)
 {
 	struct timespec ts;
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	if (ts.tv_sec == s->disk_checked) { return s->disk_low; }
 	s->disk_checked = ts.tv_sec;
-	struct statvfs vfs;
-	int fd;
-	if (mdb_env_get_fd(s->env, &fd) != 0 || fstatvfs(fd, &vfs) < 0) { return s->disk_low; }
-	s->disk_low = (uint64_t)vfs.f_bavail * vfs.f_frsize < s->disk_floor;
+	s->disk_low = env_disk_free(s) < s->disk_floor;
 	return s->disk_low;
 }
 

@@ -136,3 +136,5 @@ static inline struct str val_str(MDB_val v)
 int env_rc(int mdb_rc);
 /* Nothing that grows may be written: the disk is below its floor. Looks once a second. */
 bool env_disk_low(struct store *s);
+/* Octets the file system has left for us. */
+uint64_t env_disk_free(struct store *s);
