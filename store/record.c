@@ -21,7 +21,8 @@ WIRE_TABLE(mbox, wire_mbox, WIRE_U32(struct mbox, mid), WIRE_U32(struct mbox, ai
 	WIRE_U32(struct mbox, uidvalidity), WIRE_U32(struct mbox, uidnext),
 	WIRE_U64(struct mbox, highestmodseq), WIRE_U64(struct mbox, vanished_floor),
 	WIRE_U32(struct mbox, total), WIRE_U32(struct mbox, unseen), WIRE_U32(struct mbox, deleted),
-	WIRE_U64(struct mbox, bytes), WIRE_U64(struct mbox, mailboxid));
+	WIRE_U64(struct mbox, bytes), WIRE_U64(struct mbox, mailboxid),
+	WIRE_U32(struct mbox, vanished));
 WIRE_TABLE(rec_mname, wire_mname, WIRE_U32(struct rec_mname, mid),
 	WIRE_BOOL(struct rec_mname, subscribed), WIRE_U32(struct rec_mname, special_use));
 WIRE_TABLE(msg, wire_msg, WIRE_U32(struct msg, uid), WIRE_U64(struct msg, oid),

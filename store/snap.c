@@ -98,15 +98,16 @@ int snap_mbox_by_use(struct snap *sn, uint32_t aid, uint32_t use, struct mname *
 struct all_names {
 	struct arena *a;
 	struct mname *v;
-	size_t n;
+	size_t n, cap;
 };
 
 static bool collect(void *ctx, struct str name, const struct rec_mname *r)
 {
 	struct all_names *all = ctx;
 	if (all->n == MAILBOXES_MAX) { return false; }
-	if (all->n % 64 == 0) {
-		struct mname *more = arena_array(all->a, all->n + 64, sizeof *more);
+	if (all->n == all->cap) {
+		all->cap = MAX(64, 2 * all->cap);
+		struct mname *more = arena_array(all->a, all->cap, sizeof *more);
 		if (all->n) { memcpy(more, all->v, all->n * sizeof *more); }
 		all->v = more;
 	}
@@ -254,7 +255,7 @@ int snap_bytes(struct snap *sn, uint64_t oid, uint64_t off, struct str *out)
 {
 	struct str chunk;
 	int rc = chunk_get(sn->store, sn->txn, oid, (uint32_t)(off / CHUNK_DATA), &chunk);
-	if (rc == ERR_GONE && off > 0) { /* just behind the last chunk, or no object at all? */
+	if (rc == ERR_GONE) { /* just behind the last chunk, or no object at all? */
 		struct obj o;
 		rc = snap_obj(sn, oid, &o);
 		*out = STR("");

@@ -71,6 +71,7 @@ struct mbox {
 	uint32_t total, unseen, deleted;
 	uint64_t bytes;
 	uint64_t mailboxid; /* never reused, survives rename (RFC 8474) */
+	uint32_t vanished;  /* expunges still remembered in the change log */
 };
 
 struct mname {
