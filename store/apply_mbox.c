@@ -287,7 +287,7 @@ int apply_mbox_delete(struct apply *ap, const void *request, void *reply)
 	return ap_del(ap, TB_MNAME, &k);
 }
 
-/* One row from one name to another; a subscription stays behind with the old name. */
+/* One row from one name to another, its subscription with it. */
 static int rename_row(struct apply *ap, uint32_t aid, struct str from, struct str to)
 {
 	struct rec_mname r, there = {0};
