@@ -130,11 +130,12 @@ static int map_flags(struct apply *ap, const struct op_copy *op, struct keyword_
 }
 
 static int copy_one(struct apply *ap, const struct op_copy *op, struct keyword_map *map,
-	struct mbox *from, struct mbox *to, const struct msg *m, uint64_t modseq)
+	struct mbox *from, struct mbox *to, const struct msg *m, uint64_t modseq,
+	uint64_t to_modseq)
 {
 	struct msg copy = *m;
 	int rc = map_flags(ap, op, map, m->flags, &copy.flags);
-	if (rc == 0) { rc = msg_add(ap, to, &copy, to->highestmodseq + 1); }
+	if (rc == 0) { rc = msg_add(ap, to, &copy, to_modseq); }
 	if (rc == 0 && op->move) { rc = msg_remove(ap, from, m, modseq); }
 	if (rc == 0 && !op->move) { rc = object_ref(ap, m->oid, 1); }
 	return rc;
@@ -155,12 +156,12 @@ int apply_copy(struct apply *ap, const void *request, void *reply)
 	if (rc < 0) { return rc; }
 	if (op->move && op->mid == op->to_mid) { return ERR_SYNTAX; }
 	*answer = (struct op_copy_reply){.uidvalidity = to.uidvalidity, .first_uid = to.uidnext};
-	uint64_t modseq = from.highestmodseq + 1;
+	uint64_t modseq = from.highestmodseq + 1, to_modseq = to.highestmodseq + 1;
 	uint32_t last = from.uidnext; /* copies into the same mailbox are not copied again */
 	while ((rc = walk_next(ap, op->mid, &w, &m)) == 1 && m.uid < last) {
 		if (!uid_list_add(&source, m.uid)) { return ERR_LIMIT; }
 		bool same = op->mid == op->to_mid;
-		rc = copy_one(ap, op, &map, &from, same ? &from : &to, &m, modseq);
+		rc = copy_one(ap, op, &map, &from, same ? &from : &to, &m, modseq, to_modseq);
 		if (rc < 0) { return rc; }
 		bytes += (int64_t)m.size;
 		answer->count++;

@@ -1,0 +1,13 @@
+/* What the store does when nobody asks: deleting what is no longer referenced, uploads nobody came
+   back for, old audit records, reader slots of dead processes. Private to store/. */
+#pragma once
+
+#include "store/env.h"
+
+struct maintain_limits {
+	int64_t audit_keep_us;
+	uint64_t audit_max; /* records */
+};
+
+/* One bounded transaction of work. 1 when there is more to do at once, 0, ERR_*. */
+int store_maintain(struct store *s, const struct maintain_limits *limits, int64_t now_us);
