@@ -70,7 +70,8 @@ int box_keywords(struct apply *ap, uint32_t mid, const struct wire_str_item *nam
 
 /* --- messages (apply_msg.c) --- */
 
-/* A new message: fills uid, modseq, savedate; counts it in *mb (not yet put) and not in the account.
+/* A new message: fills uid, modseq, savedate; counts it in *mb (not yet put) and not in the
+ * account.
  */
 int msg_add(struct apply *ap, struct mbox *mb, struct msg *m, uint64_t modseq);
 /* Take a message out: leaves an expunge in the change log. The object keeps its reference. */
@@ -106,4 +107,5 @@ struct batch_op {
 	int rc;
 };
 /* Apply all and commit once; every op has its rc afterwards, and what has rc 0 is on disk. */
-void store_batch(struct store *s, struct batch_op *ops, size_t n, int64_t now_us, struct news *news);
+void store_batch(
+	struct store *s, struct batch_op *ops, size_t n, int64_t now_us, struct news *news);

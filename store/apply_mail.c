@@ -42,7 +42,8 @@ static int check_local(struct apply *ap, const struct op_local_rcpt *r, uint64_t
 	struct acct ac;
 	int rc = ap_get(ap, TB_ACCT, &k, &ac);
 	if (rc < 0) { return rc; }
-	return ac.quota_bytes && ac.used_bytes + size + r->prefix.n > ac.quota_bytes ? ERR_QUOTA : 0;
+	return ac.quota_bytes && ac.used_bytes + size + r->prefix.n > ac.quota_bytes ? ERR_QUOTA
+										     : 0;
 }
 
 /* Fill the results with what the checks say. How many accounts take it, or ERR_*. */
@@ -178,15 +179,14 @@ int apply_deliver(struct apply *ap, const void *request, void *reply)
 
 /* --- APPEND --- */
 
-static int append_one(struct apply *ap, const struct op_append *op,
-	const struct op_append_one *one, struct mbox *mb, uint64_t modseq)
+static int append_one(struct apply *ap, const struct op_append *op, const struct op_append_one *one,
+	struct mbox *mb, uint64_t modseq)
 {
 	struct msg m = {.internaldate_us = one->internaldate_us ? one->internaldate_us : ap->now_us,
 		.size = one->body.size};
 	bool full = false; /* a keyword without a place is left out (RFC 9051 2.3.2) */
 	uint64_t keywords;
-	int rc = box_keywords(
-		ap, mb->mid, one->keywords, one->keywords_n, true, &keywords, &full);
+	int rc = box_keywords(ap, mb->mid, one->keywords, one->keywords_n, true, &keywords, &full);
 	if (rc == 0) { rc = object_make(ap, &one->body, 1, ap->now_us, &m.oid); }
 	if (rc < 0) { return rc; }
 	m.flags = (one->flags & FLAG_SYSTEM) | keywords;

@@ -16,8 +16,7 @@ static struct key change_key(uint32_t mid, uint64_t modseq, uint32_t uid)
 }
 
 /* The change row of (modseq, uid); an expunge carries one octet. */
-static int change_put(
-	struct apply *ap, uint32_t mid, uint64_t modseq, uint32_t uid, bool expunged)
+static int change_put(struct apply *ap, uint32_t mid, uint64_t modseq, uint32_t uid, bool expunged)
 {
 	struct key k = change_key(mid, modseq, uid);
 	MDB_val key = key_val(&k), v = {expunged ? 1 : 0, "x"};

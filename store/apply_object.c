@@ -62,8 +62,8 @@ static int take_upload(struct apply *ap, const struct op_body *b, uint32_t chunk
 	return ap_del(ap, TB_UPLOAD, &k);
 }
 
-int object_make(struct apply *ap, const struct op_body *b, uint32_t refs, int64_t now_us,
-	uint64_t *oid_out)
+int object_make(
+	struct apply *ap, const struct op_body *b, uint32_t refs, int64_t now_us, uint64_t *oid_out)
 {
 	uint32_t chunks = (uint32_t)((b->size + CHUNK_DATA - 1) / CHUNK_DATA);
 	uint64_t oid = b->oid;

@@ -40,8 +40,7 @@ static int item_put(struct apply *ap, const struct queue_item *it)
 	return rc < 0 ? rc : object_ref(ap, it->oid, -1);
 }
 
-static int apply_outcome(
-	struct apply *ap, struct queue_item *it, const struct op_queue_outcome *o)
+static int apply_outcome(struct apply *ap, struct queue_item *it, const struct op_queue_outcome *o)
 {
 	struct key k = key_id_n(it->qid, o->n);
 	struct queue_rcpt r;
@@ -80,8 +79,7 @@ int apply_queue_result(struct apply *ap, const void *request, void *reply)
 	return rc < 0 ? rc : audit_put(ap, &op->audit);
 }
 
-static int edit_rcpt(
-	struct apply *ap, struct queue_item *it, struct queue_rcpt *r, uint8_t action)
+static int edit_rcpt(struct apply *ap, struct queue_item *it, struct queue_rcpt *r, uint8_t action)
 {
 	if (action == QUEUE_DROP) { return rcpt_end(ap, it, r); }
 	int rc = due_del(ap, it->qid, r);

@@ -65,9 +65,7 @@ static int try_batch(struct apply *ap, struct batch_op *ops, size_t n)
 		ops[i].rc = apply_one(ap, &ops[i]);
 		if (ops[i].rc < 0 && ap->wrote) { rc = ops[i].rc; }
 	}
-	if (rc == 0 && memcmp(&before, &s->ids, sizeof before) != 0) {
-		rc = ids_write(s, ap->txn);
-	}
+	if (rc == 0 && memcmp(&before, &s->ids, sizeof before) != 0) { rc = ids_write(s, ap->txn); }
 	if (rc == 0) {
 		rc = env_rc(mdb_txn_commit(ap->txn));
 	} else if (ap->txn) {
@@ -92,8 +90,8 @@ void store_batch(struct store *s, struct batch_op *ops, size_t n, int64_t now_us
 	arena_fini(&ap.tmp);
 }
 
-int store_apply(
-	struct store *s, const struct msg_type *type, const void *request, struct arena *a, void *reply)
+int store_apply(struct store *s, const struct msg_type *type, const void *request, struct arena *a,
+	void *reply)
 {
 	struct timespec ts;
 	struct news news = {0};

@@ -7,11 +7,7 @@
 #include "store/apply.h"
 #include "store/maintain.h"
 
-enum {
-	BATCH_OPS = 256,
-	BATCH_OCTETS = 16 * 1024 * 1024,
-	MAINTAIN_S = 5
-};
+enum { BATCH_OPS = 256, BATCH_OCTETS = 16 * 1024 * 1024, MAINTAIN_S = 5 };
 
 struct store_conf {
 	uint64_t disk_floor;
@@ -201,7 +197,7 @@ const struct role_ops store_role = {
 	.id = ROLE_STORE,
 	.name = "store",
 	.peers = 1u << ROLE_AUTH | 1u << ROLE_MX | 1u << ROLE_SUBMIT | 1u << ROLE_IMAP |
-		1u << ROLE_RELAY | 1u << ROLE_CONTROL,
+		 1u << ROLE_RELAY | 1u << ROLE_CONTROL,
 	.want_store = true,
 	.start = start,
 	.handle = handle,

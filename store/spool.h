@@ -10,9 +10,10 @@ enum { SPOOL_WINDOW = 4 }; /* chunks on their way at once */
 
 struct spool;
 
-/* `task` is woken when a full window opens and when the last chunk is safe in the store's batch.
-   `max` octets, then ERR_LIMIT. */
-struct spool *spool_new(struct link *store, struct task *task, uint64_t max);
+/* `store` is where the link to the store stands (&role->peer[ROLE_STORE]): it is looked at for each
+   chunk, for the store may be away or reborn meanwhile. `task` is woken when a full window opens
+   and when the last chunk is safe in the store's batch. `max` octets, then ERR_LIMIT. */
+struct spool *spool_new(struct link *const *store, struct task *task, uint64_t max);
 /* Take `s`; 0, or ERR_LIMIT (too long: what comes is counted, not kept), or what the store
  * answered. */
 int spool_add(struct spool *sp, struct str s);

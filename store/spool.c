@@ -1,0 +1,178 @@
+/* Bodies on their way into the store. mx, submit, imap, relay. Keeps at most the octets that are
+   not yet uploaded: one chunk, plus what the caller added after being told that the spool is full.
+ */
+#include "store/spool.h"
+
+#include <openssl/evp.h>
+
+#include "lib/mimerec.h"
+
+struct spool {
+	struct link *const *store;
+	struct task *task;
+	uint64_t max, size;
+	struct mime *mime;
+	EVP_MD_CTX *hash;
+	struct buf held; /* octets not yet sent */
+	uint64_t oid;    /* of the upload, once the store has begun it */
+	uint32_t chunk;  /* the next one to send */
+	struct call calls[SPOOL_WINDOW];
+	bool out[SPOOL_WINDOW]; /* the call was made and not looked at since */
+	int rc;
+	bool over, ended, taken;
+	unsigned char sha256[32];
+	struct buf parse;
+	struct wire_u64_item refs[OP_REFS_MAX];
+	uint32_t refs_n;
+	uint32_t header_len;
+};
+
+struct spool *spool_new(struct link *const *store, struct task *task, uint64_t max)
+{
+	struct spool *sp = xnew(struct spool);
+	*sp = (struct spool){.store = store, .task = task, .max = max, .mime = mime_new()};
+	sp->hash = EVP_MD_CTX_new();
+	if (!sp->hash || EVP_DigestInit_ex(sp->hash, EVP_sha256(), NULL) != 1) { abort(); }
+	return sp;
+}
+
+/* Look at the calls that were answered. How many are still out. */
+static unsigned settle(struct spool *sp)
+{
+	unsigned out = 0;
+	for (int i = 0; i < SPOOL_WINDOW; i++) {
+		struct call *c = &sp->calls[i];
+		if (!sp->out[i]) { continue; }
+		if (c->link) {
+			out++;
+			continue;
+		}
+		if (c->rc < 0) {
+			sp->rc = c->rc;
+		} else {
+			sp->oid = ((struct op_upload_reply *)c->reply)->oid;
+		}
+		sp->out[i] = false;
+		call_fini(c);
+	}
+	return out;
+}
+
+/* Send one chunk of `n` octets when a place in the window is free. The first one goes alone: its
+   reply brings the object's id. */
+static bool send_chunk(struct spool *sp, size_t n)
+{
+	unsigned out = settle(sp);
+	if (sp->rc < 0 || (sp->chunk > 0 && sp->oid == 0)) { return false; }
+	if (out == SPOOL_WINDOW || (*sp->store && link_full(*sp->store))) { return false; }
+	for (int i = 0; i < SPOOL_WINDOW; i++) {
+		if (sp->out[i]) { continue; }
+		struct op_upload op = {
+			.oid = sp->oid, .chunk = sp->chunk++, .data = str_make(sp->held.p, n)};
+		sp->out[i] = true;
+		link_call(*sp->store, &sp->calls[i], sp->task, &OP_UPLOAD, &op, 0);
+		buf_drop(&sp->held, n);
+		return true;
+	}
+	return false;
+}
+
+/* A full chunk stays while nothing follows it: a body of one chunk travels inline. */
+static void send_full_chunks(struct spool *sp)
+{
+	while (sp->held.n > CHUNK_DATA && send_chunk(sp, CHUNK_DATA)) {}
+}
+
+int spool_add(struct spool *sp, struct str s)
+{
+	sp->size += s.n;
+	if (sp->size > sp->max) {
+		sp->over = true;
+		buf_fini(&sp->held);
+	}
+	if (sp->over || sp->rc < 0) { return sp->over ? ERR_LIMIT : sp->rc; }
+	EVP_DigestUpdate(sp->hash, s.p, s.n);
+	mime_add(sp->mime, s);
+	buf_str(&sp->held, s);
+	send_full_chunks(sp);
+	return sp->rc;
+}
+
+bool spool_full(const struct spool *sp)
+{
+	struct spool *mutable = (struct spool *)(uintptr_t)sp;
+	if (sp->over || sp->rc < 0) { return false; }
+	send_full_chunks(mutable); /* the caller was woken: there may be room now */
+	return sp->rc == 0 && sp->held.n > CHUNK_DATA;
+}
+
+/* What the operation carries besides the octets. */
+static void describe(struct spool *sp)
+{
+	uint64_t hashes[OP_REFS_MAX];
+	mime_end(sp->mime);
+	EVP_DigestFinal_ex(sp->hash, sp->sha256, NULL);
+	mimerec_build(sp->mime, &sp->parse);
+	sp->header_len = mime_parts(sp->mime) ? mime_part(sp->mime, 0)->header_len : 0;
+	sp->refs_n = (uint32_t)mimerec_refs(sp->mime, hashes, OP_REFS_MAX);
+	for (uint32_t i = 0; i < sp->refs_n; i++) { sp->refs[i].v = hashes[i]; }
+}
+
+int spool_finish(struct spool *sp)
+{
+	if (sp->over) { return ERR_LIMIT; }
+	if (!sp->ended) {
+		sp->ended = true;
+		describe(sp);
+		if (sp->parse.n > OP_PARSE_MAX) { sp->rc = ERR_LIMIT; }
+	}
+	if (sp->size > CHUNK_DATA) {
+		while (sp->held.n && send_chunk(sp, MIN(sp->held.n, CHUNK_DATA))) {}
+	}
+	unsigned out = settle(sp);
+	if (sp->rc < 0) { return sp->rc; }
+	return out == 0 && (sp->size <= CHUNK_DATA || sp->held.n == 0);
+}
+
+void spool_body(struct spool *sp, struct op_body *out)
+{
+	*out = (struct op_body){.oid = sp->size > CHUNK_DATA ? sp->oid : 0,
+		.data = sp->size > CHUNK_DATA ? STR("") : buf_view(&sp->held),
+		.size = sp->size,
+		.sha256 = str_make(sp->sha256, sizeof sp->sha256),
+		.parse = buf_view(&sp->parse),
+		.header_len = sp->header_len,
+		.refs = sp->refs,
+		.refs_n = sp->refs_n};
+}
+
+uint64_t spool_size(const struct spool *sp)
+{
+	return sp->size;
+}
+
+struct mime *spool_mime(struct spool *sp)
+{
+	return sp->mime;
+}
+
+void spool_taken(struct spool *sp)
+{
+	sp->taken = true;
+}
+
+void spool_free(struct spool *sp)
+{
+	if (!sp) { return; }
+	settle(sp);
+	for (int i = 0; i < SPOOL_WINDOW; i++) { call_fini(&sp->calls[i]); }
+	if (sp->oid && !sp->taken) {
+		struct op_drop_upload op = {sp->oid};
+		link_send(*sp->store, &OP_DROP_UPLOAD, &op, NULL, 0);
+	}
+	mime_free(sp->mime);
+	EVP_MD_CTX_free(sp->hash);
+	buf_fini(&sp->held);
+	buf_fini(&sp->parse);
+	free(sp);
+}
