@@ -126,14 +126,19 @@ int binary_measure(
 int binary_decode(struct binary *b, struct snap *sn, const struct msg *m, struct extent want,
 	struct buf *scratch, struct buf *out);
 
+/* --- fetch_vanished.c --- */
+
+/* The UIDs of the set that were expunged since req->changed_since, as "* VANISHED (EARLIER)"
+   (RFC 7162 3.2.6). */
+void fetch_vanished(struct session *s, const struct fetch_request *req);
+
 /* --- fetch.c --- */
 
-/* The walk over messages; lives in the arena of the command, its buffers on the heap. */
-struct fetch;
 /* Send FETCH responses for the messages of `ranges` (indexes into the view), then go on with
-   `then`. `req` and `ranges` must live as long as the command. Messages with one of the UIDs in
-   `seen` get a FLAGS item more. Sets s->work. */
+   `then`. `req` and `ranges` must live as long as the command. Owns s->work until the command ends;
+   fetch_ctx gives `ctx` back. */
 enum step fetch_start(struct session *s, const struct fetch_request *req,
-	const struct uid_range *ranges, size_t n, session_step then);
+	const struct uid_range *ranges, size_t n, session_step then, void *ctx);
+void *fetch_ctx(const struct session *s);
 /* In `then`: some of the messages were not there any more. */
 bool fetch_missed(const struct session *s);

@@ -1,10 +1,11 @@
 /* Sets of numbers as merged ranges. Pure functions, the imap role. */
 #include "imap/uidset.h"
 
-void uidset_add(struct uidset *set, uint32_t number)
+void uidset_add_range(struct uidset *set, uint32_t lo, uint32_t hi)
 {
-	if (set->n && set->ranges[set->n - 1].hi + 1 == number) {
-		set->ranges[set->n - 1].hi = number;
+	struct uid_range *last = set->n ? &set->ranges[set->n - 1] : NULL;
+	if (last && (lo <= last->hi || lo - last->hi == 1)) {
+		last->hi = MAX(last->hi, hi);
 		return;
 	}
 	if (set->n == set->cap) {
@@ -12,7 +13,7 @@ void uidset_add(struct uidset *set, uint32_t number)
 		set->ranges = reallocarray(set->ranges, set->cap, sizeof *set->ranges);
 		if (!set->ranges) { abort(); }
 	}
-	set->ranges[set->n++] = (struct uid_range){number, number};
+	set->ranges[set->n++] = (struct uid_range){lo, hi};
 }
 
 void uidset_fini(struct uidset *set)

@@ -9,8 +9,12 @@ struct uidset {
 	size_t n, cap;
 };
 
-/* `number` is above all that were added. */
-void uidset_add(struct uidset *set, uint32_t number);
+/* `lo` is above all that were added, or (overlapping ranges) not below the last one's beginning. */
+void uidset_add_range(struct uidset *set, uint32_t lo, uint32_t hi);
+static inline void uidset_add(struct uidset *set, uint32_t number)
+{
+	uidset_add_range(set, number, number);
+}
 void uidset_fini(struct uidset *set);
 /* Whether the number stands in ascending, disjoint ranges. */
 bool uidset_has(const struct uid_range *ranges, size_t n, uint32_t number);
