@@ -43,7 +43,14 @@ struct conn {
 	int fd;
 	enum phase phase;
 	enum conn_status status;
-	bool server, reported, wait_in, wait_out, send_blocked, wants_read, wants_write;
+	bool server;
+	bool reported;          /* the task has seen that status is not OPEN */
+	bool wait_in, wait_out; /* what the task waits for */
+	bool blocked;           /* the last write took nothing; until the socket is writable */
+	bool offered;           /* a conn_send is incomplete: its rest must be written next */
+	bool mute;              /* the peer takes nothing any more: output is dropped */
+	bool expired;           /* the deadline passed while the task waited for something else */
+	bool wants_read, wants_write; /* what TLS needs to get on */
 	struct watch watch;
 	struct timer deadline;
 	struct net_addr peer, local;
@@ -87,15 +94,26 @@ static const struct conn_io raw_io = {raw_read, raw_write, raw_pending, raw_shut
 static ssize_t tls_error(struct conn *c, int rc)
 {
 	int why = SSL_get_error(c->ssl, rc);
+	unsigned long reason = ERR_peek_error();
 	ERR_clear_error();
 	c->wants_read = why == SSL_ERROR_WANT_READ;
 	c->wants_write = why == SSL_ERROR_WANT_WRITE;
 	if (c->wants_read || c->wants_write) { return IO_AGAIN; }
-	return why == SSL_ERROR_ZERO_RETURN ? IO_EOF : IO_FAILED;
+	bool bare_end = why == SSL_ERROR_SSL &&
+			ERR_GET_REASON(reason) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+	return why == SSL_ERROR_ZERO_RETURN || bare_end ? IO_EOF : IO_FAILED;
+}
+
+/* Errors that other code left in OpenSSL's queue would be taken for ours. */
+static void tls_begin(struct conn *c)
+{
+	ERR_clear_error();
+	c->wants_read = c->wants_write = false;
 }
 
 static ssize_t tls_read(struct conn *c, char *p, size_t n)
 {
+	tls_begin(c);
 	int got = SSL_read(c->ssl, p, (int)MIN(n, (size_t)INT32_MAX));
 	return got > 0 ? got : tls_error(c, got);
 }
@@ -105,6 +123,7 @@ static ssize_t tls_read(struct conn *c, char *p, size_t n)
 static ssize_t tls_write(struct conn *c, struct str s, bool more)
 {
 	(void)more; /* every record goes out by itself */
+	tls_begin(c);
 	int put = SSL_write(c->ssl, s.p, (int)MIN(s.n, (size_t)TLS_RECORD));
 	return put > 0 ? put : tls_error(c, put);
 }
@@ -116,6 +135,7 @@ static bool tls_pending(struct conn *c)
 
 static void tls_shut(struct conn *c)
 {
+	tls_begin(c);
 	SSL_shutdown(c->ssl);
 	ERR_clear_error();
 	shutdown(c->fd, SHUT_WR);
@@ -133,8 +153,9 @@ static void rewatch(struct conn *c)
 	switch (c->phase) {
 	case OPEN:
 		events |= c->wait_in ? WATCH_READ : 0;
-		events |=
-			c->out.n > c->out_at || (c->wait_out && c->send_blocked) ? WATCH_WRITE : 0;
+		if (c->offered ? c->wait_out : c->out.n > c->out_at) { events |= WATCH_WRITE; }
+		/* TLS that must answer first (key update) reads nothing until it has written */
+		if (c->wait_in && c->wants_write) { events = WATCH_WRITE; }
 		break;
 	case CONNECTING: events = WATCH_WRITE; break;
 	case HANDSHAKING: events = c->wants_write ? WATCH_WRITE : WATCH_READ; break;
@@ -144,14 +165,28 @@ static void rewatch(struct conn *c)
 	watch_set(c->loop, &c->watch, c->fd, events, on_ready);
 }
 
+static void drop_output(struct conn *c)
+{
+	buf_fini(&c->out);
+	c->out_at = 0;
+	c->mute = true;
+	c->offered = c->blocked = false;
+}
+
+/* An end of input may still turn into a failure or a timeout; those two are final. */
 static void set_status(struct conn *c, enum conn_status status)
 {
-	if (c->status != CONN_OPEN) { return; }
-	c->status = status;
-	if (status == CONN_FAILED) {
-		buf_fini(&c->out);
-		c->out_at = 0;
+	if (c->status == status || c->status == CONN_FAILED || c->status == CONN_TIMEOUT) {
+		return;
 	}
+	c->status = status;
+	c->reported = false;
+}
+
+static void fail(struct conn *c)
+{
+	drop_output(c);
+	set_status(c, CONN_FAILED);
 }
 
 static size_t unread(const struct conn *c)
@@ -177,28 +212,48 @@ static bool fill(struct conn *c)
 	}
 	if (c->in.n == 0) { buf_fini(&c->in); }
 	if (got == IO_EOF) { set_status(c, CONN_EOF); }
-	if (got == IO_FAILED) { set_status(c, CONN_FAILED); }
+	if (got == IO_FAILED) { fail(c); }
 	return got != IO_AGAIN;
+}
+
+void conn_unwait(struct conn *c)
+{
+	c->wait_in = c->wait_out = false;
 }
 
 /* STEP_IN waits for more than the step has seen: what is left in the buffer did not suffice. An end
    or a failure is told once; a task that asks again after that has nothing left to wait for and is
    ended. */
+static bool wait_in(struct conn *c)
+{
+	if (c->status == CONN_OPEN && c->expired) { set_status(c, CONN_TIMEOUT); }
+	if (c->status == CONN_OPEN && c->io->pending(c) && fill(c)) {
+		c->reported = c->status != CONN_OPEN;
+		return false;
+	}
+	if (c->status == CONN_OPEN) { return true; }
+	if (c->reported) { task_kill(c->task); }
+	c->reported = true;
+	return false;
+}
+
+/* A peer that lets a deadline pass while we write will not read the rest. */
+static bool wait_out(struct conn *c)
+{
+	if (c->expired) { set_status(c, CONN_TIMEOUT); }
+	if (c->status == CONN_TIMEOUT && !c->mute) { drop_output(c); }
+	conn_flush(c);
+	if (c->mute) { return false; }
+	return c->offered ? c->blocked : conn_out_len(c) >= CONN_OUT_LOW;
+}
+
 bool conn_wait(struct conn *c, enum step what)
 {
 	c->wait_in = what == STEP_IN;
 	c->wait_out = what == STEP_OUT;
-	if (c->status != CONN_OPEN && c->wait_in) {
-		if (c->reported) { task_kill(c->task); }
-		c->reported = true;
+	if (c->wait_in ? !wait_in(c) : !wait_out(c)) {
+		conn_unwait(c);
 		return false;
-	}
-	if (c->status == CONN_FAILED || c->status == CONN_TIMEOUT) { return false; }
-	if (c->wait_in) {
-		if (c->io->pending(c) && fill(c)) { return false; }
-	} else {
-		conn_flush(c);
-		if (!c->send_blocked && c->out.n - c->out_at < CONN_OUT_LOW) { return false; }
 	}
 	rewatch(c);
 	return true;
@@ -213,23 +268,27 @@ static struct str unsent(const struct conn *c)
 
 static void flush(struct conn *c, bool more)
 {
-	while (c->out.n > c->out_at) {
+	while (!c->offered && c->out.n > c->out_at) {
 		ssize_t put = c->io->write(c, unsent(c), more);
+		c->blocked = put == IO_AGAIN;
 		if (put == IO_AGAIN) { return; }
 		if (put < 0) {
-			set_status(c, CONN_FAILED);
+			fail(c);
 			return;
 		}
 		c->out_at += (size_t)put;
 	}
+	if (c->out.n > c->out_at) { return; }
 	c->out_at = 0;
 	buf_fini(&c->out);
 }
 
 void conn_flush(struct conn *c)
 {
-	if (c->phase != OPEN || c->send_blocked || c->out.n == c->out_at) { return; }
+	bool was_open = c->status != CONN_FAILED;
+	if (c->phase != OPEN || c->blocked || c->out.n == c->out_at) { return; }
 	flush(c, false);
+	if (was_open && c->status == CONN_FAILED && c->task) { task_io(c->task); }
 	rewatch(c);
 }
 
@@ -254,44 +313,37 @@ void conn_fmt(struct conn *c, const char *fmt, ...)
 
 struct buf *conn_out(struct conn *c)
 {
-	if (c->status == CONN_FAILED ||
-		c->status == CONN_TIMEOUT) { /* nobody will read it: do not collect it */
-		buf_reset(&c->out);
-		c->out_at = 0;
-	}
+	if (c->mute) { buf_reset(&c->out); } /* nobody will read it: do not collect it */
 	return &c->out;
 }
 
 size_t conn_out_len(const struct conn *c)
 {
-	return c->out.n - c->out_at;
+	return c->mute ? 0 : c->out.n - c->out_at;
 }
 
 bool conn_out_full(const struct conn *c)
 {
-	return c->send_blocked || conn_out_len(c) >= CONN_OUT_HIGH;
+	return (c->offered && c->blocked) || conn_out_len(c) >= CONN_OUT_HIGH;
 }
 
 size_t conn_send(struct conn *c, struct str s)
 {
 	size_t taken = 0;
-	if (c->status == CONN_FAILED || c->status == CONN_TIMEOUT) { return s.n; }
-	if (!c->send_blocked) { flush(c, true); }
-	if (c->out.n > c->out_at) {
-		rewatch(c);
-		return 0;
-	}
-	c->send_blocked = false;
-	while (taken < s.n) {
+	if (c->mute) { return s.n; }
+	flush(c, true);
+	if (!c->offered && c->out.n > c->out_at) { return 0; }
+	while (taken < s.n && !c->mute) {
 		ssize_t put = c->io->write(c, str_skip(s, taken), false);
+		c->offered = c->blocked = put == IO_AGAIN;
+		if (put == IO_AGAIN) { return taken; }
 		if (put < 0) {
-			c->send_blocked = put == IO_AGAIN;
-			if (put != IO_AGAIN) { set_status(c, CONN_FAILED); }
-			break;
+			fail(c);
+		} else {
+			taken += (size_t)put;
 		}
-		taken += (size_t)put;
 	}
-	return taken;
+	return c->mute ? s.n : taken;
 }
 
 /* --- input --- */
@@ -358,11 +410,17 @@ static void wake(struct conn *c, int rc)
 static void on_deadline(struct timer *t)
 {
 	struct conn *c = container_of(t, struct conn, deadline);
-	set_status(c, CONN_TIMEOUT);
 	if (c->phase == FLUSHING || c->phase == LINGERING) {
 		conn_free(c);
 		return;
 	}
+	if (c->phase == OPEN && !c->wait_in && !c->wait_out) {
+		c->expired = true; /* the task is busy elsewhere: it is told when it waits for us */
+		return;
+	}
+	set_status(c, CONN_TIMEOUT);
+	if (c->phase != OPEN || c->wait_out) { drop_output(c); }
+	c->reported = true;
 	wake(c, ERR_TIMEOUT);
 	c->phase = OPEN;
 	watch_set(c->loop, &c->watch, c->fd, 0, on_ready);
@@ -370,6 +428,7 @@ static void on_deadline(struct timer *t)
 
 void conn_deadline(struct conn *c, int64_t us)
 {
+	c->expired = false;
 	if (us) {
 		timer_start(c->loop, &c->deadline, us, on_deadline);
 	} else {
@@ -381,6 +440,7 @@ void conn_deadline(struct conn *c, int64_t us)
 
 static void handshake(struct conn *c)
 {
+	tls_begin(c);
 	int rc = SSL_do_handshake(c->ssl);
 	ssize_t why = rc == 1 ? 0 : tls_error(c, rc);
 	if (why == IO_AGAIN) {
@@ -389,8 +449,8 @@ static void handshake(struct conn *c)
 	}
 	conn_deadline(c, 0);
 	watch_set(c->loop, &c->watch, c->fd, 0, on_ready);
-	if (why) { set_status(c, CONN_FAILED); }
-	task_wake(c->task, why ? ERR_TLS : 0);
+	if (why) { fail(c); }
+	task_wake(c->task, why == IO_EOF ? ERR_CLOSED : why ? ERR_TLS : 0);
 	c->phase = OPEN;
 }
 
@@ -399,12 +459,13 @@ int conn_start_tls(struct conn *c, struct task *t, struct tls_ctx *ctx, struct s
 	assert(c->task == t && !c->ssl);
 	if (unread(c)) { return ERR_SYNTAX; }
 	flush(c, false);
+	if (c->out.n > c->out_at || c->status != CONN_OPEN) { /* it does not read its 220 */
+		fail(c);
+		return ERR_CLOSED;
+	}
 	c->tls = tls_get(ctx);
 	c->ssl = tls_ssl_new(ctx, c->fd, c->server, sni);
 	if (!c->ssl) { abort(); }
-	if (c->out.n > c->out_at) {
-		set_status(c, CONN_FAILED);
-	} /* a peer that does not read its 220 */
 	c->io = &tls_io;
 	c->phase = HANDSHAKING;
 	conn_deadline(c, HANDSHAKE_US);
@@ -451,7 +512,7 @@ static void on_connected(struct conn *c)
 	getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &n);
 	conn_deadline(c, 0);
 	watch_set(c->loop, &c->watch, c->fd, 0, on_ready);
-	if (error) { set_status(c, CONN_FAILED); }
+	if (error) { fail(c); }
 	socklen_t len = sizeof c->local;
 	getsockname(c->fd, &c->local.sa, &len);
 	task_wake(c->task, error ? ERR_IO : 0);
@@ -473,7 +534,7 @@ static void on_closing(struct conn *c)
 	char sink[4096];
 	if (c->phase == FLUSHING) {
 		flush(c, false);
-		if (c->status == CONN_FAILED) {
+		if (c->mute) {
 			conn_free(c);
 		} else if (c->out.n == c->out_at) {
 			linger(c);
@@ -487,15 +548,17 @@ static void on_closing(struct conn *c)
 static void on_open(struct conn *c, int events)
 {
 	bool told = false;
+	bool reads = (events & WATCH_READ) || ((events & WATCH_WRITE) && c->wants_write);
 	if (events & WATCH_WRITE) {
-		c->send_blocked = false;
+		c->blocked = false;
 		flush(c, false);
-		told = c->wait_out && (conn_out_len(c) < CONN_OUT_LOW || c->status != CONN_OPEN);
+		told = c->wait_out && (c->offered || conn_out_len(c) < CONN_OUT_LOW);
 	}
-	if ((events & WATCH_READ) && c->wait_in) { told |= fill(c); }
+	if (reads && c->wait_in && c->status == CONN_OPEN) { told |= fill(c); }
+	told |= c->status == CONN_FAILED && (c->wait_in || c->wait_out);
 	if (told) {
-		c->reported |= c->status != CONN_OPEN;
-		c->wait_in = c->wait_out = false;
+		c->reported = c->status != CONN_OPEN;
+		conn_unwait(c);
 		task_io(c->task);
 		if (conn_out_len(c)) { rewatch(c); }
 	} else {
@@ -566,7 +629,7 @@ struct conn *conn_connect(
 	c->peer = *to;
 	c->task = t;
 	if (!ok) {
-		c->status = CONN_FAILED;
+		fail(c);
 		task_wake(t, ERR_IO);
 		return c;
 	}
@@ -595,14 +658,14 @@ void conn_close(struct conn *c)
 	list_add(loop_closing(c->loop), &c->closing);
 	buf_fini(&c->in);
 	c->in_at = 0;
-	if (c->status == CONN_FAILED || c->phase != OPEN) {
+	if (c->mute || c->offered || c->phase != OPEN) { /* nothing can follow half a record */
 		conn_free(c);
 		return;
 	}
 	flush(c, false);
 	c->phase = FLUSHING;
 	conn_deadline(c, FLUSH_US);
-	if (c->status == CONN_FAILED) {
+	if (c->mute) {
 		conn_free(c);
 	} else if (c->out.n == c->out_at) {
 		linger(c);
@@ -653,7 +716,7 @@ void listener_start(struct loop *l, struct listener *ln, int fd,
 
 void listener_stop(struct listener *ln)
 {
-	if (ln->fd < 0) { return; }
+	if (!ln->loop || ln->fd < 0) { return; }
 	watch_stop(&ln->watch);
 	timer_stop(&ln->pause);
 	close(ln->fd);

@@ -13,6 +13,7 @@ enum { SIGNALS_MAX = 8 };
 
 struct signal_slot {
 	struct ev_signal ev;
+	struct loop *loop;
 	void (*fn)(void *ctx, int signo);
 	void *ctx;
 };
@@ -304,6 +305,8 @@ static void on_signal(struct ev_loop *ev, struct ev_signal *s, int events)
 	struct signal_slot *slot = s->data;
 	(void)ev;
 	(void)events;
+	slot->loop->served = true;
+	read_clock(slot->loop);
 	slot->fn(slot->ctx, s->signum);
 }
 
@@ -311,6 +314,7 @@ void loop_on_signal(struct loop *l, int signo, void (*fn)(void *ctx, int signo),
 {
 	assert(l->signals_n < SIGNALS_MAX);
 	struct signal_slot *slot = &l->signals[l->signals_n++];
+	slot->loop = l;
 	slot->fn = fn;
 	slot->ctx = ctx;
 	ev_signal_init(&slot->ev, on_signal, signo);
@@ -322,6 +326,7 @@ void loop_on_signal(struct loop *l, int signo, void (*fn)(void *ctx, int signo),
 
 static struct loop *make(bool fake, int64_t now_us)
 {
+	signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
 	struct loop *l = xnew(struct loop);
 	l->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	if (!l->ev) { l->ev = ev_loop_new(EVFLAG_AUTO); }

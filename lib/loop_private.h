@@ -18,6 +18,8 @@ void task_io(struct task *t);
 void conn_attach(struct conn *c, struct task *t);
 /* Wait for input or for drained output; wakes the task. False: it is there already. */
 bool conn_wait(struct conn *c, enum step what);
+/* The task does something else now. */
+void conn_unwait(struct conn *c);
 /* Write what has collected. */
 void conn_flush(struct conn *c);
 /* Flush, close gracefully and free, in the loop's own time. */

@@ -83,6 +83,7 @@ void task_run(struct task *t)
 	enum step want = STEP_MORE;
 	t->woken = false;
 	t->running = true;
+	if (t->conn) { conn_unwait(t->conn); }
 	while (!t->dead) {
 		want = t->step(t);
 		if (want == STEP_DONE || want == STEP_CLOSE || !satisfied(t, want)) { break; }
