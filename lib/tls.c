@@ -89,7 +89,8 @@ static int load_key(SSL_CTX *ssl, struct str pem, struct err *e)
 struct tls_ctx *tls_server_new(struct str cert_pem, struct str key_pem, struct err *e)
 {
 	struct tls_ctx *c = make(TLS_server_method());
-	if (cert_pem.n > INT32_MAX || key_pem.n > INT32_MAX ||
+	if (cert_pem.n == 0) { err_set(e, ERR_TLS, "no certificate was given"); }
+	if (cert_pem.n == 0 || cert_pem.n > INT32_MAX || key_pem.n > INT32_MAX ||
 		load_chain(c->ssl, cert_pem, e) < 0 ||
 		load_key(c->ssl, key_pem.n ? key_pem : cert_pem, e) < 0) {
 		tls_put(c);
