@@ -26,7 +26,7 @@ struct link {
 	const struct link_ops *ops;
 	void *ctx;
 	struct watch watch;
-	struct job flush;
+	struct job flush, down;
 	struct buf in, out;
 	size_t in_at, out_at;
 	struct list calls;  /* waiting for a reply, oldest first */
@@ -92,6 +92,14 @@ static void orphan_served(struct link *l)
 	}
 }
 
+static void run_down(struct job *j)
+{
+	struct link *l = container_of(j, struct link, down);
+	if (l->ops->down) { l->ops->down(l->ctx, l); }
+}
+
+/* The owner is told by a job: it may free the link then, and whoever is on the stack now may go on
+   using it. */
 static void go_down(struct link *l)
 {
 	if (l->broken) { return; }
@@ -100,7 +108,7 @@ static void go_down(struct link *l)
 	job_cancel(&l->flush);
 	wake_calls(l);
 	orphan_served(l);
-	if (l->ops->down) { l->ops->down(l->ctx, l); }
+	job_start(l->loop, &l->down, run_down);
 }
 
 /* --- out --- */
@@ -120,6 +128,9 @@ static void flush(struct link *l)
 		l->out_at = 0;
 		buf_reset(&l->out);
 		if (l->out.cap > READ_SIZE) { buf_fini(&l->out); }
+	} else if (l->out_at > l->out.n / 2) {
+		buf_drop(&l->out, l->out_at);
+		l->out_at = 0;
 	}
 	rewatch(l);
 }
@@ -226,7 +237,8 @@ void link_call(struct link *l, struct call *c, struct task *t, const struct msg_
 		task_wake(t, ERR_AGAIN);
 		return;
 	}
-	c->id = ++l->next_id;
+	l->next_id += l->next_id == UINT32_MAX ? 2 : 1; /* 0 marks a one-way message */
+	c->id = l->next_id;
 	list_add(&l->calls, &c->node);
 	put_frame(type, type->request, req, 0, c->id, 0, &l->out);
 	job_start(l->loop, &l->flush, run_flush);
@@ -332,7 +344,7 @@ struct link_msg *link_keep(struct link_msg *m)
 void link_reply(struct link_msg *m, int rc, const void *reply)
 {
 	struct link *l = m->link;
-	if (l && !l->broken) {
+	if (l && !l->broken && m->id) {
 		put_frame(m->type, m->type->reply, rc == 0 ? reply : NULL, FLAG_REPLY, m->id, rc,
 			&l->out);
 		job_start(l->loop, &l->flush, run_flush);
@@ -352,7 +364,11 @@ static int take_frame(struct link *l)
 	struct str in = str_make(l->in.p + l->in_at, l->in.n - l->in_at);
 	if (in.n < HEADER) { return 0; }
 	uint32_t length = get_be32(in.p);
-	if (length < HEADER - 4 || length > LINK_MSG_MAX) { return ERR_LIMIT; }
+	if (length < HEADER - 4 || length > LINK_MSG_MAX) {
+		log_event(LOG_ERROR, &LOG, "refused frame", "length=%u from=%s to=%s", length,
+			role_name(l->peer), role_name(l->self));
+		return ERR_LIMIT;
+	}
 	if (in.n - 4 < length) { return 0; }
 	unsigned number = (unsigned)(unsigned char)in.p[4] << 8 | (unsigned char)in.p[5];
 	unsigned flags = (unsigned char)in.p[6], fds_n = (unsigned char)in.p[7];
@@ -464,6 +480,7 @@ void link_free(struct link *l)
 	l->broken = true;
 	watch_stop(&l->watch);
 	job_cancel(&l->flush);
+	job_cancel(&l->down);
 	wake_calls(l);
 	orphan_served(l);
 	if (l->in_handler) {

@@ -27,13 +27,14 @@ const char *role_name(enum role_id id);
 struct link;
 struct link_msg;
 
-/* One row per message type. Requests are answered by exactly one reply; one-way messages have reply
-   == NULL and no id. Types are numbers so that they stay when rows move. */
+/* One row per message type. What link_call sends is answered by exactly one reply (`reply` NULL: a
+   code and nothing else); what link_send sends has no id and no reply. Types are numbers so that
+   they stay when rows move. */
 struct msg_type {
 	uint16_t type;
 	const char *name;
 	const struct wire *request;
-	const struct wire *reply; /* NULL: one-way */
+	const struct wire *reply; /* NULL: only a code, or one-way */
 	uint32_t from;            /* mask of 1 << role_id that may send it */
 	enum role_id to;          /* ROLE_N: any role */
 	bool secret;              /* never logged */
@@ -48,8 +49,9 @@ struct link_msg {
 	const struct msg_type *type;
 	enum role_id from;
 	uint32_t id;
-	void *request; /* unpacked */
-	int fds[LINK_FDS_MAX];
+	void *request;         /* unpacked */
+	int fds[LINK_FDS_MAX]; /* closed with the message; a handler that keeps them all sets
+				  fds_n = 0 */
 	unsigned fds_n;
 	struct arena arena; /* behind `request`; the handler may use it for the reply */
 };
@@ -58,8 +60,8 @@ struct link_ops {
 	/* Every message that is not a reply. Requests must be answered by link_reply, now or later.
 	 */
 	void (*handle)(void *ctx, struct link_msg *m);
-	/* The peer is gone; all calls have been woken with ERR_AGAIN. The link is freed by its
-	 * owner. */
+	/* The peer is gone; all calls have been woken with ERR_AGAIN. Called from the loop, never
+	   from within link_send and the like. The owner frees the link. */
 	void (*down)(void *ctx, struct link *l);
 };
 

@@ -28,32 +28,22 @@ void log_sink(void (*fn)(void *ctx, struct str line), void *ctx)
 	sink_ctx = ctx;
 }
 
-/* Octets of a well-formed UTF-8 sequence at the start of `s` (RFC 3629), 0 when it is not one. */
-static size_t utf8_len(struct str s)
+/* What may stand in a line as it is: UTF-8 without the control characters C0 and C1, which
+   terminals act on. */
+static size_t plain_len(struct str s)
 {
-	const unsigned char *p = (const unsigned char *)s.p;
-	size_t n = p[0] < 0x80                   ? 1
-		   : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
-		   : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
-		   : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
-						 : 0;
-	if (n == 0 || n > s.n) { return 0; }
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80) { return 0; }
-	}
-	bool overlong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
-	bool outside = (p[0] == 0xed && p[1] >= 0xa0) || (p[0] == 0xf4 && p[1] >= 0x90);
-	bool c1 = p[0] == 0xc2 && p[1] < 0xa0; /* terminals act on these, too */
-	return overlong || outside || c1 ? 0 : n;
+	unsigned char c = (unsigned char)s.p[0];
+	size_t n = utf8_len(s);
+	bool c1 = n == 2 && c == 0xc2 && (unsigned char)s.p[1] < 0xa0;
+	return c < 0x20 || c == 0x7f || c1 ? 0 : n;
 }
 
 static void escape(struct str s, struct buf *out)
 {
 	while (s.n && out->n < LINE_MAX_OCTETS) {
-		unsigned char c = (unsigned char)s.p[0];
-		size_t n = c < 0x20 || c == 0x7f ? 0 : utf8_len(s);
+		size_t n = plain_len(s);
 		if (n == 0) {
-			buf_fmt(out, "\\x%02x", c);
+			buf_fmt(out, "\\x%02x", (unsigned char)s.p[0]);
 			n = 1;
 		} else {
 			buf_add(out, s.p, n);

@@ -156,15 +156,23 @@ static int listen_failed(int fd, const struct net_addr *a, const char *what, str
 		net_addr_ip(a, ip), net_addr_port(a), fix);
 }
 
+static bool is_any6(const struct net_addr *a)
+{
+	return a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
+}
+
 int net_listen(const struct net_addr *a, struct err *e)
 {
 	int on = 1, off = 0;
 	int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 && errno == EAFNOSUPPORT && is_any6(a)) { /* a kernel without IPv6 */
+		struct net_addr any = {.in = {.sin_family = AF_INET, .sin_port = a->in6.sin6_port}};
+		return net_listen(&any, e);
+	}
 	if (fd < 0) { return listen_failed(fd, a, "socket for", e); }
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	if (a->sa.sa_family == AF_INET6) {
-		bool any = IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, any ? &off : &on, sizeof on);
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, is_any6(a) ? &off : &on, sizeof on);
 	}
 	if (bind(fd, &a->sa, net_addr_len(a)) < 0) { return listen_failed(fd, a, "bind to", e); }
 	if (listen(fd, BACKLOG) < 0) { return listen_failed(fd, a, "listen on", e); }

@@ -129,3 +129,21 @@ bool str_u64(struct str s, uint64_t max, uint64_t *out)
 	*out = v;
 	return true;
 }
+
+size_t utf8_len(struct str s)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	if (s.n == 0) { return 0; }
+	size_t n = p[0] < 0x80                   ? 1
+		   : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+		   : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
+		   : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
+						 : 0;
+	if (n == 0 || n > s.n) { return 0; }
+	for (size_t i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80) { return 0; }
+	}
+	bool overlong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
+	bool outside = (p[0] == 0xed && p[1] >= 0xa0) || (p[0] == 0xf4 && p[1] >= 0x90);
+	return overlong || outside ? 0 : n;
+}

@@ -54,6 +54,10 @@ bool str_cut(struct str *s, char sep, struct str *head_out);
 /* The whole of `s` as decimal digits; false when empty, not digits or above `max`. */
 bool str_u64(struct str s, uint64_t max, uint64_t *out);
 
+/* Octets of the UTF-8 sequence at the start of `s` (RFC 3629: no overlong forms, no surrogates); 0
+   when there is none or `s` is empty. */
+size_t utf8_len(struct str s);
+
 static inline char ascii_lower(char c)
 {
 	return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);

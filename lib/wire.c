@@ -176,28 +176,12 @@ int wire_unpack(const struct wire *w, struct str in, struct arena *a, void *v)
 
 /* --- JSON --- */
 
-/* Length of the well-formed UTF-8 sequence at the start of `s`, 0 when there is none. */
-static size_t utf8_at(struct str s)
-{
-	unsigned char c = (unsigned char)s.p[0];
-	size_t n = c < 0x80                ? 1
-		   : c >= 0xc2 && c < 0xe0 ? 2
-		   : c >= 0xe0 && c < 0xf0 ? 3
-		   : c >= 0xf0 && c < 0xf5 ? 4
-					   : 0;
-	if (n == 0 || n > s.n) { return 0; }
-	for (size_t i = 1; i < n; i++) {
-		if (((unsigned char)s.p[i] & 0xc0) != 0x80) { return 0; }
-	}
-	return n;
-}
-
 static void json_str(struct str s, struct buf *out)
 {
 	buf_chr(out, '"');
 	while (s.n) {
 		unsigned char c = (unsigned char)s.p[0];
-		size_t n = utf8_at(s);
+		size_t n = utf8_len(s);
 		if (n == 0) {
 			buf_str(out, STR("\xef\xbf\xbd"));
 			n = 1;
