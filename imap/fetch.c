@@ -5,6 +5,7 @@
 #include "imap/fetch.h"
 
 #include "imap/condstore.h"
+#include "imap/record.h"
 #include "imap/uidset.h"
 #include "imap/walk.h"
 #include "lib/conn.h"
@@ -48,62 +49,23 @@ struct fetch {
 	int64_t budget;
 	struct str keywords[KEYWORDS_MAX];
 	bool has_keywords;
-	enum { RECORD_UNREAD, RECORD_THERE, RECORD_NONE } record_state;
-	struct mimerec record;
-	struct arena arena; /* of one message */
-	struct buf scratch, header, rebuilt;
+	struct record record;
+	struct buf scratch, header;
 };
 
 static void fetch_free(struct session *s)
 {
 	struct fetch *f = s->work;
 	uidset_fini(&f->seen);
-	arena_fini(&f->arena);
+	record_fini(&f->record);
 	buf_fini(&f->scratch);
 	buf_fini(&f->header);
-	buf_fini(&f->rebuilt);
-}
-
-/* --- the parse record --- */
-
-/* Records are droppable: make one from the octets. */
-static int rebuild(struct fetch *f, struct str *packed)
-{
-	struct mime *m = mime_new();
-	struct str piece;
-	int rc;
-	for (uint64_t off = 0;; off += piece.n) {
-		rc = snap_bytes(f->snap, f->msg.oid, off, &piece);
-		if (rc < 0 || !piece.n) { break; }
-		mime_add(m, piece);
-	}
-	mime_end(m);
-	buf_reset(&f->rebuilt);
-	if (rc == 0) { mimerec_build(m, &f->rebuilt); }
-	mime_free(m);
-	*packed = buf_view(&f->rebuilt);
-	return rc;
-}
-
-static bool read_record(struct fetch *f)
-{
-	struct str packed;
-	arena_reset(&f->arena);
-	if (snap_parse(f->snap, f->msg.oid, &packed) == 0 &&
-		mimerec_read(packed, &f->arena, &f->record) == 0) {
-		return true;
-	}
-	arena_reset(&f->arena);
-	return rebuild(f, &packed) == 0 && mimerec_read(packed, &f->arena, &f->record) == 0;
 }
 
 /* NULL when the message cannot be read. */
-static struct mimerec *record(struct fetch *f)
+static const struct mimerec *record(struct fetch *f)
 {
-	if (f->record_state == RECORD_UNREAD) {
-		f->record_state = read_record(f) ? RECORD_THERE : RECORD_NONE;
-	}
-	return f->record_state == RECORD_THERE ? &f->record : NULL;
+	return record_get(&f->record, f->snap, f->msg.oid);
 }
 
 /* --- items --- */
@@ -231,7 +193,7 @@ static enum transfer leaf_transfer(const struct mimerec *rec, ptrdiff_t part)
 static enum step start_binary(struct fetch *f)
 {
 	const struct section *sec = f->item->section;
-	struct mimerec *rec = record(f);
+	const struct mimerec *rec = record(f);
 	struct extent in;
 	if (!rec || !section_extent(rec, sec, f->msg.prefix.n, f->msg.size, &in)) {
 		return put_nil(f);
@@ -363,7 +325,7 @@ static void open_message(struct fetch *f)
 	f->open = true;
 	f->item = f->req->items;
 	f->phase = ITEM_START;
-	f->record_state = RECORD_UNREAD;
+	record_forget(&f->record);
 }
 
 /* What the command changed by itself is told in the same response. */
@@ -430,7 +392,7 @@ static enum step send_messages(struct fetch *f, int *rc)
 static void leave_step(struct fetch *f)
 {
 	walk_end(&f->walk);
-	f->record_state = RECORD_UNREAD;
+	record_forget(&f->record);
 	f->has_keywords = false;
 	if (f->open && f->msg.prefix.p != f->prefix) {
 		size_t n = MIN(f->msg.prefix.n, sizeof f->prefix);

@@ -99,7 +99,7 @@ struct fetch_source {
 	struct snap *snap;
 	struct msg *msg;
 	const struct str *keywords; /* by snap_keywords */
-	struct mimerec *rec;        /* NULL: not there (damaged or not asked for) */
+	const struct mimerec *rec;  /* NULL: not there (damaged or not asked for) */
 };
 /* A small item with its name: `UID 7`. Not for SECTION, BINARY and BINARY_SIZE. */
 void fetch_item_put(const struct fetch_item *it, const struct fetch_source *src, struct buf *out);
