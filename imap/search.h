@@ -94,9 +94,9 @@ struct search_message {
  */
 struct matcher {
 	struct search_request *req;
-	enum { MATCH_ROW, MATCH_RECORD, MATCH_HEADER, MATCH_BODY } stage;
+	enum { MATCH_ROW, MATCH_RECORD, MATCH_HEADER } stage; /* what was asked last; then bodies */
 	int64_t cost; /* what was spent since the caller set it, roughly octets */
-	/* MATCH_BODY: the part being read. */
+	/* Bodies: the part being read. */
 	uint32_t part;
 	bool in_part;
 	uint64_t at; /* octets of its body that were read */

@@ -1,0 +1,348 @@
+/* Does a message match? (RFC 9051 6.4.4). Asks what is cheap first: the row of the message, then
+   its parse record with the hot fields, then the whole header, then the text of its parts, decoded
+   piece by piece. Pure but for the two calls that bring octets. Never holds more than a header and
+   a piece. */
+#include "imap/search.h"
+
+#include "imap/uidset.h"
+#include "lib/charset.h"
+#include "lib/date.h"
+
+enum {
+	PIECE = 16 * 1024,    /* encoded octets read at once */
+	LINE_MAX = 64 * 1024, /* decoded octets without LF before they are cut anywhere */
+	ROW_COST = 64,        /* what looking at a message costs, in octets read */
+	RECORD_COST = 2 * 1024
+};
+
+/* --- the tree, in three values --- */
+
+static enum match of_bool(bool yes)
+{
+	return yes ? MATCH_YES : MATCH_NO;
+}
+
+static bool within(const struct search_key *k, int64_t v)
+{
+	return v >= k->lo && v <= k->hi;
+}
+
+static enum match eval_row(const struct search_key *k, const struct search_message *sm)
+{
+	const struct msg *m = sm->msg;
+	switch (k->kind) {
+	case SEARCH_ALL: return MATCH_YES;
+	case SEARCH_NONE: return MATCH_NO;
+	case SEARCH_SET: return of_bool(uidset_has(k->ranges, k->ranges_n, sm->index));
+	case SEARCH_FLAGS: return of_bool((m->flags & k->mask) == k->want);
+	case SEARCH_KEYWORD: return of_bool(((m->flags & k->mask) != 0) == (k->want != 0));
+	case SEARCH_SIZE: return of_bool(within(k, (int64_t)m->size));
+	case SEARCH_DATE: return of_bool(within(k, date_day(m->internaldate_us, 0)));
+	case SEARCH_SAVED: return of_bool(within(k, date_day(m->savedate_us, 0)));
+	case SEARCH_AGE: return of_bool(within(k, (sm->now_us - m->internaldate_us) / SECOND_US));
+	case SEARCH_MODSEQ: return of_bool(within(k, (int64_t)m->modseq));
+	case SEARCH_EMAILID: return of_bool(m->oid == k->id);
+	case SEARCH_THREADID: return of_bool(m->thread == k->id);
+	default: return k->state;
+	}
+}
+
+static enum match eval(const struct search_key *k, const struct search_message *sm);
+
+/* AND is decided by a NO, OR by a YES; what is not decided is unknown as long as one child is. */
+static enum match eval_children(
+	const struct search_key *k, const struct search_message *sm, enum match decides)
+{
+	enum match all = decides == MATCH_NO ? MATCH_YES : MATCH_NO;
+	for (const struct search_key *c = k->child; c; c = c->next) {
+		enum match got = eval(c, sm);
+		if (got == decides) { return got; }
+		if (got == MATCH_UNKNOWN) { all = MATCH_UNKNOWN; }
+	}
+	return all;
+}
+
+/* Recursion is bounded by SEARCH_DEPTH_MAX. */
+static enum match eval(const struct search_key *k, const struct search_message *sm)
+{
+	switch (k->kind) {
+	case SEARCH_AND: return eval_children(k, sm, MATCH_NO);
+	case SEARCH_OR: return eval_children(k, sm, MATCH_YES);
+	case SEARCH_NOT: {
+		enum match got = eval(k->child, sm);
+		return got == MATCH_UNKNOWN ? got : of_bool(got == MATCH_NO);
+	}
+	default: return eval_row(k, sm);
+	}
+}
+
+/* --- headers --- */
+
+static bool holds(const struct buf *folded, const struct search_key *k)
+{
+	return str_find(buf_view(folded), k->text) >= 0;
+}
+
+static void fold_value(struct matcher *m, struct str value)
+{
+	buf_reset(&m->utf8);
+	buf_reset(&m->folded);
+	head_decode(value, &m->utf8);
+	utf8_fold(buf_view(&m->utf8), &m->folded);
+	m->cost += (int64_t)value.n;
+}
+
+static bool open_key(const struct search_key *k, enum search_kind kind)
+{
+	return k->kind == kind && k->state == MATCH_UNKNOWN;
+}
+
+/* HEADER keys against the fields of `header`; with `hot`, only keys that need no others. */
+static void search_fields(struct matcher *m, struct str header, bool hot)
+{
+	struct head_field f;
+	while (head_next(&header, &f)) {
+		bool decoded = false;
+		for (struct search_key *k = m->req->all; k; k = k->more) {
+			if (!open_key(k, SEARCH_HEADER) || (hot && !k->hot) ||
+				!str_ieq(k->name, f.name)) {
+				continue;
+			}
+			if (!decoded) { fold_value(m, f.value); }
+			decoded = true;
+			if (holds(&m->folded, k)) { k->state = MATCH_YES; }
+		}
+	}
+}
+
+/* The keys of a kind that found nothing. */
+static void settle(struct matcher *m, enum search_kind kind, bool hot)
+{
+	for (struct search_key *k = m->req->all; k; k = k->more) {
+		if (open_key(k, kind) && (!hot || k->hot)) { k->state = MATCH_NO; }
+	}
+}
+
+static bool any_open(const struct matcher *m, enum search_kind kind)
+{
+	for (const struct search_key *k = m->req->all; k; k = k->more) {
+		if (open_key(k, kind)) { return true; }
+	}
+	return false;
+}
+
+/* TEXT, and inside the message BODY too, against whole fields. */
+static void search_header_text(struct matcher *m, struct str header, bool body)
+{
+	struct head_field f;
+	while (head_next(&header, &f)) {
+		fold_value(m, str_make(f.whole.p, f.whole.n));
+		for (struct search_key *k = m->req->all; k; k = k->more) {
+			bool asked = open_key(k, SEARCH_TEXT) || (body && open_key(k, SEARCH_BODY));
+			if (asked && holds(&m->folded, k)) { k->state = MATCH_YES; }
+		}
+	}
+}
+
+/* Octets as one piece: straight from the store when they stand together. */
+static int read_range(struct matcher *m, const struct search_message *sm, uint64_t off,
+	uint64_t len, struct str *out)
+{
+	int rc = sm->bytes(sm->ctx, off, out);
+	if (rc < 0 || out->n >= len) {
+		*out = rc < 0 ? STR("") : str_sub(*out, 0, len);
+		return rc;
+	}
+	buf_reset(&m->header);
+	while (rc == 0 && m->header.n < len) {
+		struct str piece;
+		rc = sm->bytes(sm->ctx, off + m->header.n, &piece);
+		if (rc == 0 && !piece.n) { rc = ERR_DAMAGED; }
+		if (rc == 0) { buf_str(&m->header, str_sub(piece, 0, len - m->header.n)); }
+	}
+	*out = buf_view(&m->header);
+	return rc;
+}
+
+/* --- bodies --- */
+
+/* Compare what has been folded, then keep as much of its end as a match could begin in. */
+static void search_folded(struct matcher *m)
+{
+	for (struct search_key *k = m->req->all; k; k = k->more) {
+		bool asked = open_key(k, SEARCH_BODY) || open_key(k, SEARCH_TEXT);
+		if (asked && holds(&m->folded, k)) { k->state = MATCH_YES; }
+	}
+	size_t keep = MIN(m->folded.n, m->req->text_max);
+	buf_drop(&m->folded, m->folded.n - keep);
+}
+
+/* How much of the decoded text can be converted by itself: whole lines. */
+static size_t whole_lines(const struct matcher *m, struct str charset, bool last)
+{
+	ptrdiff_t lf = str_rchr(buf_view(&m->decoded), '\n');
+	if (last) { return m->decoded.n; }
+	if (str_istarts(charset, STR("utf-16")) || str_istarts(charset, STR("utf-32"))) {
+		return m->decoded.n & ~(size_t)3;
+	}
+	if (lf < 0) { return m->decoded.n > LINE_MAX ? m->decoded.n : 0; }
+	return (size_t)lf + 1;
+}
+
+static void take_decoded(struct matcher *m, struct str charset, bool last)
+{
+	size_t n = whole_lines(m, charset, last);
+	if (!n) { return; }
+	buf_reset(&m->utf8);
+	/* an unknown charset is read as well as can be */
+	(void)charset_to_utf8(charset, str_sub(buf_view(&m->decoded), 0, n), &m->utf8);
+	utf8_fold(buf_view(&m->utf8), &m->folded);
+	buf_drop(&m->decoded, n);
+	search_folded(m);
+}
+
+static void part_open(struct matcher *m, const struct mimerec_part *p)
+{
+	m->in_part = true;
+	m->at = 0;
+	m->decoder = (struct transfer_decoder){.kind = (enum transfer)p->transfer};
+	if (m->decoder.kind == TRANSFER_UNKNOWN) { m->decoder.kind = TRANSFER_NONE; }
+	buf_reset(&m->decoded);
+	buf_reset(&m->folded);
+}
+
+/* One piece of a part's body. 1 at its end. */
+static int part_step(
+	struct matcher *m, const struct search_message *sm, const struct mimerec_part *p)
+{
+	struct str piece;
+	uint64_t body = sm->msg->prefix.n + p->header_off + p->header_len;
+	if (m->at < p->body_len) {
+		int rc = sm->bytes(sm->ctx, body + m->at, &piece);
+		if (rc < 0 || !piece.n) { return rc < 0 ? rc : ERR_DAMAGED; }
+		piece = str_sub(piece, 0, (size_t)MIN((uint64_t)PIECE, p->body_len - m->at));
+		m->at += piece.n;
+		m->cost += (int64_t)piece.n;
+		transfer_decode(&m->decoder, piece, &m->decoded);
+	}
+	bool last = m->at >= p->body_len;
+	if (last) { transfer_end(&m->decoder, &m->decoded); }
+	take_decoded(m, p->charset, last);
+	return last;
+}
+
+/* Text, and what could not be taken apart. */
+static bool is_text(const struct mimerec *rec, uint32_t i)
+{
+	bool parent = i + 1 < rec->parts_n && rec->parts[i + 1].parent == i;
+	return rec->parts[i].kind == MIME_TEXT || (rec->parts[i].kind != MIME_OTHER && !parent);
+}
+
+static void part_header(
+	struct matcher *m, const struct search_message *sm, const struct mimerec_part *p)
+{
+	struct str header;
+	uint64_t len = MIN(p->header_len, (uint32_t)MIME_HEADER_MAX);
+	if (read_range(m, sm, sm->msg->prefix.n + p->header_off, len, &header) == 0) {
+		search_header_text(m, header, true);
+	}
+}
+
+/* A piece of work on the parts; false when all are done. */
+static bool body_step(struct matcher *m, const struct search_message *sm, const struct mimerec *rec)
+{
+	if (m->part == rec->parts_n) { return false; }
+	const struct mimerec_part *p = &rec->parts[m->part];
+	if (!m->in_part) {
+		if (m->part) { part_header(m, sm, p); }
+		part_open(m, p);
+	}
+	if (!is_text(rec, m->part) || part_step(m, sm, p) != 0) {
+		m->in_part = false;
+		m->part++;
+	}
+	return true;
+}
+
+/* --- stages --- */
+
+static void stage_record(
+	struct matcher *m, const struct search_message *sm, const struct mimerec *rec)
+{
+	for (struct search_key *k = m->req->all; k; k = k->more) {
+		if (open_key(k, SEARCH_SENT)) {
+			k->state = of_bool(rec->sent_day && within(k, rec->sent_day));
+		}
+		bool text = open_key(k, SEARCH_BODY) || open_key(k, SEARCH_TEXT);
+		if (text && !k->text.n) { k->state = MATCH_YES; }
+	}
+	if (rec->hot_complete && any_open(m, SEARCH_HEADER)) {
+		search_fields(m, sm->msg->prefix, true);
+		search_fields(m, rec->hot, true);
+		settle(m, SEARCH_HEADER, true);
+	}
+}
+
+static void stage_header(
+	struct matcher *m, const struct search_message *sm, const struct mimerec *rec)
+{
+	struct str header;
+	uint64_t len = sm->msg->prefix.n + MIN(rec->header_len, (uint32_t)MIME_HEADER_MAX);
+	if (read_range(m, sm, 0, len, &header) == 0) {
+		search_fields(m, header, false);
+		if (any_open(m, SEARCH_TEXT)) { search_header_text(m, header, false); }
+	}
+	settle(m, SEARCH_HEADER, false);
+}
+
+/* One stage, or one piece of the last. False when there is no more to learn. */
+static bool learn(struct matcher *m, const struct search_message *sm)
+{
+	const struct mimerec *rec = sm->record(sm->ctx);
+	if (!rec) { return false; }
+	switch (m->stage) {
+	case MATCH_ROW:
+		stage_record(m, sm, rec);
+		m->cost += RECORD_COST;
+		m->stage = MATCH_RECORD;
+		return true;
+	case MATCH_RECORD:
+		stage_header(m, sm, rec);
+		m->stage = MATCH_HEADER;
+		return true;
+	case MATCH_HEADER: return body_step(m, sm, rec);
+	}
+	return false;
+}
+
+void matcher_reset(struct matcher *m)
+{
+	m->stage = MATCH_ROW;
+	m->part = 0;
+	m->in_part = false;
+	for (struct search_key *k = m->req->all; k; k = k->more) { k->state = MATCH_UNKNOWN; }
+}
+
+void matcher_fini(struct matcher *m)
+{
+	buf_fini(&m->decoded);
+	buf_fini(&m->utf8);
+	buf_fini(&m->folded);
+	buf_fini(&m->header);
+}
+
+enum match matcher_run(struct matcher *m, const struct search_message *sm, int64_t budget)
+{
+	m->cost += m->stage == MATCH_ROW ? ROW_COST : 0;
+	for (;;) {
+		enum match got = eval(m->req->root, sm);
+		if (got != MATCH_UNKNOWN) { return got; }
+		if (m->cost >= budget) { return MATCH_UNKNOWN; }
+		if (learn(m, sm)) { continue; }
+		settle(m, SEARCH_SENT, false);
+		settle(m, SEARCH_HEADER, false);
+		settle(m, SEARCH_BODY, false);
+		settle(m, SEARCH_TEXT, false);
+		return eval(m->req->root, sm);
+	}
+}
