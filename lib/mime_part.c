@@ -46,14 +46,18 @@ static void read_encoding(struct mime_part *p, struct str value)
 	p->transfer = transfer_by_name(p->encoding);
 }
 
+bool mime_type_is_message(const struct head_typed *t)
+{
+	return str_ieq(t->type, STR("message")) &&
+	       (str_ieq(t->subtype, STR("rfc822")) || str_ieq(t->subtype, STR("global")));
+}
+
 static void set_kind(struct mime_part *p, struct arena *a)
 {
 	const struct head_typed *t = &p->type;
-	bool message = str_ieq(t->type, STR("message")) &&
-		       (str_ieq(t->subtype, STR("rfc822")) || str_ieq(t->subtype, STR("global")));
 	if (str_ieq(t->type, STR("multipart"))) {
 		p->kind = MIME_MULTIPART;
-	} else if (message) {
+	} else if (mime_type_is_message(t)) {
 		p->kind = p->transfer == TRANSFER_NONE ? MIME_MESSAGE : MIME_OTHER;
 	} else {
 		p->kind = str_ieq(t->type, STR("text")) ? MIME_TEXT : MIME_OTHER;
