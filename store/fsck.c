@@ -1,0 +1,92 @@
+/* posthouse fsck: what is wrong in the store, and mending it. Runs while no server does. */
+#include "store/fsck.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+bool fsck_found(struct fsck *f, const char *fmt, ...)
+{
+	char text[600];
+	va_list ap;
+	va_start(ap, fmt);
+	int n = vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	f->findings++;
+	if (f->report) { f->report(f->ctx, str_make(text, MIN((size_t)n, sizeof text - 1))); }
+	return f->repair;
+}
+
+void fsck_do(struct fsck *f, int rc)
+{
+	if (rc < 0 && f->rc == 0) { f->rc = rc; }
+}
+
+void fsck_ref(struct fsck *f, uint64_t oid)
+{
+	if (f->refs_n == f->refs_cap) {
+		f->refs_cap = f->refs_cap ? 2 * f->refs_cap : 4096;
+		f->refs = realloc(f->refs, f->refs_cap * sizeof *f->refs);
+		if (!f->refs) { abort(); }
+	}
+	f->refs[f->refs_n++] = oid;
+}
+
+bool fsck_next(struct fsck *f, enum table tb, struct key *at, size_t fixed, MDB_val *v)
+{
+	MDB_cursor *c;
+	MDB_val key = key_val(at), value;
+	arena_reset(&f->ap.tmp);
+	if (f->rc < 0) { return false; }
+	int rc = mdb_cursor_open(f->ap.txn, f->ap.s->dbi[tb], &c);
+	if (rc == 0) {
+		rc = at->n ? mdb_cursor_get(c, &key, &value, MDB_SET_RANGE)
+			   : mdb_cursor_get(c, &key, &value, MDB_FIRST);
+		mdb_cursor_close(c);
+	}
+	if (rc == MDB_NOTFOUND) { return false; }
+	if (rc != 0) {
+		fsck_do(f, env_rc(rc));
+		return false;
+	}
+	if (key.mv_size < fixed || memcmp(key.mv_data, at->p, fixed) != 0) { return false; }
+	struct key found = key_none();
+	if (!key_str(&found, val_str(key))) {
+		fsck_do(f, ERR_DAMAGED);
+		return false;
+	}
+	*at = found;
+	if (v) { *v = value; }
+	return true;
+}
+
+int store_fsck(
+	struct store *s, bool repair, void (*report)(void *ctx, struct str finding), void *ctx)
+{
+	static void (*const passes[])(struct fsck *) = {fsck_records, fsck_accounts, fsck_mailboxes,
+		fsck_queue, fsck_audit, fsck_objects, fsck_ids};
+	struct timespec now;
+	struct fsck f = {.repair = repair, .report = report, .ctx = ctx};
+	clock_gettime(CLOCK_REALTIME, &now);
+	f.ap = (struct apply){
+		.s = s, .a = &f.arena, .news = &f.news, .now_us = now.tv_sec * SECOND_US};
+	if (repair && !s->writable) { return ERR_DENIED; }
+	f.rc = env_rc(mdb_txn_begin(s->env, NULL, repair ? 0 : MDB_RDONLY, &f.ap.txn));
+	if (f.rc < 0) { return f.rc; }
+	for (size_t i = 0; i < COUNT(passes) && f.rc == 0; i++) { passes[i](&f); }
+	if (f.rc == 0 && repair) {
+		f.rc = ids_write(s, f.ap.txn);
+		if (f.rc == 0) {
+			f.rc = env_rc(mdb_txn_commit(f.ap.txn));
+		} else {
+			mdb_txn_abort(f.ap.txn);
+		}
+	} else {
+		mdb_txn_abort(f.ap.txn);
+	}
+	arena_fini(&f.ap.tmp);
+	arena_fini(&f.arena);
+	news_fini(&f.news);
+	free(f.refs);
+	return f.rc < 0 ? f.rc : f.findings;
+}

@@ -1,0 +1,157 @@
+/* Checks of stored objects: references, chunks and their checksums, SHA-256, parse records, and
+   octets that belong to nothing. */
+#include <openssl/evp.h>
+
+#include "lib/mimerec.h"
+#include "store/fsck.h"
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+static uint32_t count_refs(const struct fsck *f, uint64_t oid)
+{
+	size_t lo = 0, hi = f->refs_n;
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+		if (f->refs[mid] < oid) {
+			lo = mid + 1;
+		} else {
+			hi = mid;
+		}
+	}
+	uint32_t n = 0;
+	while (lo < f->refs_n && f->refs[lo] == oid) {
+		lo++;
+		n++;
+	}
+	return n;
+}
+
+/* Run over the octets: 0 all there and as hashed, ERR_*. With `mime` they are parsed, too. */
+static int read_octets(struct fsck *f, const struct obj *o, struct mime *mime)
+{
+	unsigned char sum[EVP_MAX_MD_SIZE];
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	uint64_t size = 0;
+	int rc = 0;
+	if (!md || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1) { abort(); }
+	for (uint32_t i = 0; i < o->chunks && rc == 0; i++) {
+		struct str data;
+		rc = chunk_get(f->ap.s, f->ap.txn, o->oid, i, &data);
+		if (rc < 0) { break; }
+		EVP_DigestUpdate(md, data.p, data.n);
+		if (mime) { mime_add(mime, data); }
+		size += data.n;
+	}
+	EVP_DigestFinal_ex(md, sum, NULL);
+	EVP_MD_CTX_free(md);
+	if (rc == 0 && (size != o->size || memcmp(sum, o->sha256, 32) != 0)) { rc = ERR_DAMAGED; }
+	return rc;
+}
+
+static bool parse_right(struct fsck *f, uint64_t oid)
+{
+	struct key k = key_id(oid);
+	MDB_val key = key_val(&k), v;
+	struct mimerec rec;
+	if (mdb_get(f->ap.txn, f->ap.s->dbi[TB_PARSE], &key, &v) != 0 || v.mv_size < 4) {
+		return false;
+	}
+	struct str body = str_make(v.mv_data, v.mv_size - 4);
+	return rec_sum(body) == get_be32(body.p + body.n) &&
+	       mimerec_read(body, &f->ap.tmp, &rec) == 0;
+}
+
+static void mend_parse(struct fsck *f, const struct obj *o)
+{
+	struct mime *mime = mime_new();
+	struct buf b = {0};
+	char sum[4];
+	struct key k = key_id(o->oid);
+	if (read_octets(f, o, mime) == 0) {
+		mime_end(mime);
+		mimerec_build(mime, &b);
+		put_be32(sum, rec_sum(buf_view(&b)));
+		buf_add(&b, sum, sizeof sum);
+		MDB_val key = key_val(&k), v = {b.n, b.p};
+		fsck_do(f, env_rc(mdb_put(f->ap.txn, f->ap.s->dbi[TB_PARSE], &key, &v, 0)));
+	}
+	buf_fini(&b);
+	mime_free(mime);
+}
+
+static bool in_gc(struct fsck *f, uint64_t oid)
+{
+	struct key at = key_none();
+	while (fsck_next(f, TB_GC, &at, 0, NULL)) {
+		if (at.n == 16 && get_be64(at.p + 8) == oid) { return true; }
+		key_step(&at);
+	}
+	return false;
+}
+
+static void check_object(struct fsck *f, struct obj *o)
+{
+	struct key k = key_id(o->oid);
+	uint32_t refs = count_refs(f, o->oid);
+	int rc = read_octets(f, o, NULL);
+	if (rc < 0) {
+		/* Nothing brings octets back: the messages stay, so that people see what is lost. */
+		fsck_found(f, "object %llu: its octets are %s", (unsigned long long)o->oid,
+			rc == ERR_GONE ? "missing" : "damaged");
+	} else if (!parse_right(f, o->oid) &&
+		   fsck_found(f, "object %llu: its parse record is wrong",
+			   (unsigned long long)o->oid)) {
+		mend_parse(f, o);
+	}
+	if (refs != o->refcount &&
+		fsck_found(f, "object %llu: %u references counted as %u",
+			(unsigned long long)o->oid, refs, o->refcount)) {
+		o->refcount = refs;
+		fsck_do(f, ap_put(&f->ap, TB_OBJ, &k, o, 0));
+	}
+	if (refs == 0 && !in_gc(f, o->oid) &&
+		fsck_found(f, "object %llu: nobody references it", (unsigned long long)o->oid)) {
+		fsck_do(f, gc_add(f->ap.s, f->ap.txn, o->oid, f->ap.now_us));
+	}
+}
+
+/* Chunks and parse records of no object. */
+static void check_strays(struct fsck *f, enum table tb)
+{
+	struct key at = key_none();
+	while (fsck_next(f, tb, &at, 0, NULL)) {
+		uint64_t oid = get_be64(at.p);
+		struct key k = key_id(oid);
+		if (!ap_has(&f->ap, TB_OBJ, &k) && !ap_has(&f->ap, TB_UPLOAD, &k) &&
+			!in_gc(f, oid) &&
+			fsck_found(f, "%s: octets of object %llu, which is not there",
+				table_names[tb], (unsigned long long)oid)) {
+			fsck_do(f, ap_del_prefix(&f->ap, tb, &k));
+		}
+		if (oid == UINT64_MAX) { return; }
+		at = key_id(oid + 1);
+	}
+}
+
+void fsck_objects(struct fsck *f)
+{
+	struct key at = key_none();
+	MDB_val v;
+	if (f->refs_n) { qsort(f->refs, f->refs_n, sizeof *f->refs, by_value); }
+	while (fsck_next(f, TB_OBJ, &at, 0, &v)) {
+		struct obj o;
+		struct key next = at;
+		if (rec_unpack(TB_OBJ, v, NULL, &o) == 0) {
+			o.oid = get_be64(at.p);
+			check_object(f, &o);
+		}
+		at = next;
+		key_step(&at);
+	}
+	check_strays(f, TB_BLOB);
+	check_strays(f, TB_PARSE);
+}

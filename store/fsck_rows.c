@@ -1,0 +1,249 @@
+/* Checks of rows that are not mail: checksums, accounts, queue, audit, ids. */
+#include "store/fsck.h"
+
+/* --- every record --- */
+
+enum { RECORD_ROOM = 4096 };
+
+static void key_hex(const struct key *k, char out[64])
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t n = MIN(k->n, (size_t)31);
+	for (size_t i = 0; i < n; i++) {
+		out[2 * i] = digits[k->p[i] >> 4];
+		out[2 * i + 1] = digits[k->p[i] & 15];
+	}
+	out[2 * n] = 0;
+}
+
+/* A record that does not match its checksum tells nothing: it goes, and the passes behind this one
+   mend what depended on it. */
+static void check_table(struct fsck *f, enum table tb)
+{
+	_Alignas(16) char room[RECORD_ROOM];
+	struct key at = key_none();
+	MDB_val v;
+	while (fsck_next(f, tb, &at, 0, &v)) {
+		char hex[64];
+		if (rec_unpack(tb, v, &f->ap.tmp, room) < 0) {
+			key_hex(&at, hex);
+			if (fsck_found(f, "%s %s: the record is damaged", table_names[tb], hex)) {
+				fsck_do(f, rec_del(f->ap.s, f->ap.txn, tb, &at));
+			}
+		}
+		key_step(&at);
+	}
+}
+
+void fsck_records(struct fsck *f)
+{
+	static const enum table tables[] = {TB_ACCT, TB_ADDR, TB_CRED, TB_DOMAIN, TB_MBOX, TB_MNAME,
+		TB_MSG, TB_KW, TB_OBJ, TB_UPLOAD, TB_THREAD, TB_Q, TB_QR, TB_AUDIT, TB_AUDITID};
+	for (size_t i = 0; i < COUNT(tables); i++) { check_table(f, tables[i]); }
+}
+
+/* --- accounts and addresses --- */
+
+static void check_account(struct fsck *f, const struct acct *ac)
+{
+	struct key addr = key_none(), inbox = key_named(ac->aid, STR("INBOX"));
+	struct rec_addr r;
+	if (!key_str(&addr, ac->login)) { return; }
+	if (ap_get(&f->ap, TB_ADDR, &addr, &r) < 0 || r.kind != ADDR_ACCOUNT || r.aid != ac->aid) {
+		struct rec_addr right = {.kind = ADDR_ACCOUNT, .aid = ac->aid};
+		if (fsck_found(f, "account %.*s: its address does not lead to it",
+			    STR_ARG(ac->login))) {
+			fsck_do(f, ap_put(&f->ap, TB_ADDR, &addr, &right, 0));
+		}
+	}
+	struct rec_mname name;
+	struct mbox mb;
+	if ((ap_get(&f->ap, TB_MNAME, &inbox, &name) < 0 || !name.mid) &&
+		fsck_found(f, "account %.*s: has no INBOX", STR_ARG(ac->login))) {
+		fsck_do(f, box_create(&f->ap, ac->aid, STR("INBOX"), 0, &mb));
+	}
+}
+
+void fsck_accounts(struct fsck *f)
+{
+	struct key at = key_none();
+	MDB_val v;
+	while (fsck_next(f, TB_ACCT, &at, 0, &v)) {
+		struct acct ac;
+		if (rec_unpack(TB_ACCT, v, &f->ap.tmp, &ac) == 0) { check_account(f, &ac); }
+		key_step(&at);
+	}
+	at = key_none();
+	while (fsck_next(f, TB_ADDR, &at, 0, &v)) {
+		struct rec_addr r;
+		struct key ak;
+		if (rec_unpack(TB_ADDR, v, &f->ap.tmp, &r) == 0 && r.kind == ADDR_ACCOUNT) {
+			ak = key1(r.aid);
+			if (!ap_has(&f->ap, TB_ACCT, &ak) &&
+				fsck_found(f, "address %.*s: leads to an account that is not there",
+					(int)at.n, (char *)at.p)) {
+				fsck_do(f, ap_del(&f->ap, TB_ADDR, &at));
+			}
+		}
+		key_step(&at);
+	}
+}
+
+/* --- the queue --- */
+
+static struct key due_of(uint64_t qid, const struct queue_rcpt *r)
+{
+	struct key k = key_ids((uint64_t)r->next_us, qid);
+	key_u32(&k, r->n);
+	return k;
+}
+
+/* Recipients: each belongs to an item and, unless held, stands in the due index. */
+static void check_recipients(struct fsck *f)
+{
+	struct key at = key_none();
+	MDB_val v;
+	while (fsck_next(f, TB_QR, &at, 0, &v)) {
+		struct queue_rcpt r;
+		uint64_t qid = get_be64(at.p);
+		struct key item = key_id(qid), due;
+		if (rec_unpack(TB_QR, v, &f->ap.tmp, &r) == 0) {
+			due = due_of(qid, &r);
+			if (!ap_has(&f->ap, TB_Q, &item)) {
+				if (fsck_found(f, "queue: a recipient of no message")) {
+					fsck_do(f, ap_del(&f->ap, TB_QR, &at));
+				}
+			} else if (!r.held && !ap_has(&f->ap, TB_QDUE, &due)) {
+				if (fsck_found(f, "queue: a recipient that never becomes due")) {
+					fsck_do(f, ap_key_put(&f->ap, TB_QDUE, &due));
+				}
+			}
+		}
+		key_step(&at);
+	}
+}
+
+static void check_due(struct fsck *f)
+{
+	struct key at = key_none();
+	while (fsck_next(f, TB_QDUE, &at, 0, NULL)) {
+		uint64_t qid = get_be64(at.p + 8);
+		struct key rk = key_id_n(qid, get_be32(at.p + 16));
+		struct queue_rcpt r;
+		bool right = at.n == 20 && ap_get(&f->ap, TB_QR, &rk, &r) == 0 && !r.held &&
+			     (uint64_t)r.next_us == get_be64(at.p);
+		if (!right && fsck_found(f, "queue: a due entry without its recipient")) {
+			fsck_do(f, ap_del(&f->ap, TB_QDUE, &at));
+		}
+		key_step(&at);
+	}
+}
+
+static void check_items(struct fsck *f)
+{
+	struct key at = key_none();
+	MDB_val v;
+	while (fsck_next(f, TB_Q, &at, 0, &v)) {
+		struct queue_item it;
+		struct key first = at, r, ok;
+		uint32_t n = 0;
+		if (rec_unpack(TB_Q, v, &f->ap.tmp, &it) < 0) {
+			key_step(&at);
+			continue;
+		}
+		while (ap_next_key(&f->ap, TB_QR, &first, 8, &r) == 0) {
+			n++;
+			first = r;
+			key_step(&first);
+		}
+		ok = key_id(it.oid);
+		bool body = ap_has(&f->ap, TB_OBJ, &ok);
+		if (n == 0 || !body) {
+			if (fsck_found(f, "queue: a message without %s",
+				    n ? "its octets" : "recipients")) {
+				fsck_do(f, ap_del_prefix(&f->ap, TB_QR, &at));
+				fsck_do(f, ap_del(&f->ap, TB_Q, &at));
+			}
+		} else {
+			fsck_ref(f, it.oid);
+			if (n != it.rcpts && fsck_found(f, "queue: %u recipients counted as %u", n,
+						     it.rcpts)) {
+				it.rcpts = n;
+				fsck_do(f, ap_put(&f->ap, TB_Q, &at, &it, 0));
+			}
+		}
+		key_step(&at);
+	}
+}
+
+void fsck_queue(struct fsck *f)
+{
+	check_items(f);
+	check_recipients(f);
+	check_due(f);
+}
+
+/* --- audit --- */
+
+void fsck_audit(struct fsck *f)
+{
+	struct key at = key_none();
+	while (fsck_next(f, TB_AUDIT, &at, 0, NULL)) {
+		struct key id = key_id(get_be64(at.p + 8));
+		struct rec_time when = {(int64_t)get_be64(at.p)}, there;
+		if ((ap_get(&f->ap, TB_AUDITID, &id, &there) < 0 || there.us != when.us) &&
+			fsck_found(f, "audit: a record that its id does not lead to")) {
+			fsck_do(f, ap_put(&f->ap, TB_AUDITID, &id, &when, 0));
+		}
+		key_step(&at);
+	}
+	at = key_none();
+	MDB_val v;
+	while (fsck_next(f, TB_AUDITID, &at, 0, &v)) {
+		struct rec_time when;
+		if (rec_unpack(TB_AUDITID, v, NULL, &when) == 0) {
+			struct key row = key_ids((uint64_t)when.us, get_be64(at.p));
+			if (!ap_has(&f->ap, TB_AUDIT, &row) &&
+				fsck_found(f, "audit: an id without its record")) {
+				fsck_do(f, ap_del(&f->ap, TB_AUDITID, &at));
+			}
+		}
+		key_step(&at);
+	}
+}
+
+/* --- ids --- */
+
+/* The last key of a table as a number, 0 when empty. */
+static uint64_t last_id(struct fsck *f, enum table tb, size_t octets)
+{
+	MDB_cursor *c;
+	MDB_val key, v;
+	uint64_t id = 0;
+	if (mdb_cursor_open(f->ap.txn, f->ap.s->dbi[tb], &c) != 0) { return 0; }
+	if (mdb_cursor_get(c, &key, &v, MDB_LAST) == 0 && key.mv_size >= octets) {
+		id = octets == 4 ? get_be32(key.mv_data) : get_be64(key.mv_data);
+	}
+	mdb_cursor_close(c);
+	return id;
+}
+
+void fsck_ids(struct fsck *f)
+{
+	struct ids *ids = &f->ap.s->ids, last = {0};
+	if (!f->ap.s->writable) { return; } /* readers do not know the ids */
+	last.oid = MAX(last_id(f, TB_OBJ, 8), last_id(f, TB_BLOB, 8));
+	last.qid = last_id(f, TB_Q, 8);
+	last.aid = (uint32_t)last_id(f, TB_ACCT, 4);
+	last.mid = (uint32_t)last_id(f, TB_MBOX, 4);
+	if (ids->oid > last.oid && ids->qid > last.qid && ids->aid > last.aid &&
+		ids->mid > last.mid) {
+		return;
+	}
+	if (fsck_found(f, "the next ids are behind the ones in use")) {
+		ids->oid = MAX(ids->oid, last.oid + 1);
+		ids->qid = MAX(ids->qid, last.qid + 1);
+		ids->aid = MAX(ids->aid, last.aid + 1);
+		ids->mid = MAX(ids->mid, last.mid + 1);
+	}
+}
