@@ -22,13 +22,18 @@ bool fsck_found(struct fsck *f, const char *fmt, ...) __attribute__((format(prin
 void fsck_do(struct fsck *f, int rc);
 void fsck_ref(struct fsck *f, uint64_t oid);
 /* Walk a table: start with a key_none() (or a prefix) in *at. Steps to the next row with a key >=
-   *at that starts with the first `fixed` octets of it; rows may be changed or deleted on the way. */
+ *at that starts with the first `fixed` octets of it; rows may be changed or deleted on the way. */
 bool fsck_next(struct fsck *f, enum table tb, struct key *at, size_t fixed, MDB_val *v);
 /* Let the next fsck_next look behind this row. */
 static inline void key_step(struct key *k)
 {
 	k->p[k->n++] = 0;
 }
+
+/* Make an account's record again, with what is left of it; empty `login`: nobody knows. */
+void fsck_lost_account(struct fsck *f, uint32_t aid, struct str login);
+/* Make an object's record again from its chunks. False when there are none. */
+bool fsck_lost_object(struct fsck *f, uint64_t oid, struct obj *out);
 
 void fsck_records(struct fsck *f);   /* fsck_rows.c: checksums of every record */
 void fsck_accounts(struct fsck *f);  /* fsck_rows.c */

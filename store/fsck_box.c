@@ -6,7 +6,7 @@
 /* The mailbox's true numbers. */
 struct tally {
 	uint32_t total, unseen, deleted, max_uid, vanished;
-	uint64_t bytes, max_modseq;
+	uint64_t bytes, max_modseq, flags;
 };
 
 static struct key change_key(uint32_t mid, uint64_t modseq, uint32_t uid)
@@ -22,7 +22,7 @@ static void check_message(struct fsck *f, uint32_t mid, struct msg *m, struct ta
 	struct key k = key2(mid, m->uid), ok = key_id(m->oid),
 		   ck = change_key(mid, m->modseq, m->uid);
 	struct obj o;
-	if (ap_get(&f->ap, TB_OBJ, &ok, &o) < 0) {
+	if (ap_get(&f->ap, TB_OBJ, &ok, &o) < 0 && !fsck_lost_object(f, m->oid, &o)) {
 		if (fsck_found(f, "mailbox %u: message %u has lost its octets", mid, m->uid)) {
 			fsck_do(f, ap_del(&f->ap, TB_MSG, &k));
 		}
@@ -38,6 +38,7 @@ static void check_message(struct fsck *f, uint32_t mid, struct msg *m, struct ta
 		fsck_found(f, "mailbox %u: message %u is not in the change log", mid, m->uid)) {
 		fsck_do(f, ap_key_put(&f->ap, TB_CHG, &ck));
 	}
+	t->flags |= m->flags;
 	t->total++;
 	t->unseen += !(m->flags & FLAG_SEEN);
 	t->deleted += (m->flags & FLAG_DELETED) != 0;
@@ -85,6 +86,22 @@ static void check_changes(struct fsck *f, uint32_t mid, struct tally *t)
 	}
 }
 
+/* Every keyword that a message carries has a name. */
+static void check_keywords(struct fsck *f, uint32_t mid, uint64_t flags)
+{
+	for (unsigned bit = 0; bit < KEYWORDS_MAX; bit++) {
+		struct key k = key1(mid);
+		char name[32];
+		k.p[k.n++] = (unsigned char)bit;
+		if (!(flags & FLAG_KEYWORD(bit)) || ap_has(&f->ap, TB_KW, &k)) { continue; }
+		struct rec_kw r = {
+			str_make(name, (size_t)snprintf(name, sizeof name, "Lost-%u", bit))};
+		if (fsck_found(f, "mailbox %u: keyword %u has lost its name", mid, bit)) {
+			fsck_do(f, ap_put(&f->ap, TB_KW, &k, &r, 0));
+		}
+	}
+}
+
 static void check_counters(struct fsck *f, struct mbox *mb, const struct tally *t)
 {
 	struct mbox right = *mb;
@@ -117,11 +134,8 @@ static void check_names(struct fsck *f)
 		uint32_t aid = get_be32(at.p);
 		struct key ak = key1(aid), mk;
 		bool bad = rec_unpack(TB_MNAME, v, NULL, &r) < 0;
-		if (!bad && !ap_has(&f->ap, TB_ACCT, &ak)) {
-			if (fsck_found(f, "mailbox name of account %u, which is not there", aid)) {
-				fsck_do(f, ap_del(&f->ap, TB_MNAME, &at));
-			}
-		} else if (!bad && r.mid) {
+		if (!bad && !ap_has(&f->ap, TB_ACCT, &ak)) { fsck_lost_account(f, aid, STR("")); }
+		if (!bad && r.mid) {
 			mk = key1(r.mid);
 			if (ap_get(&f->ap, TB_MBOX, &mk, &mb) < 0 || mb.aid != aid) {
 				struct ids *ids = &f->ap.s->ids;
@@ -231,6 +245,7 @@ void fsck_mailboxes(struct fsck *f)
 		if (rec_unpack(TB_MBOX, v, NULL, &mb) == 0) {
 			check_messages(f, mb.mid, &t);
 			check_changes(f, mb.mid, &t);
+			check_keywords(f, mb.mid, t.flags);
 			check_counters(f, &mb, &t);
 			check_named(f, &mb);
 			if (n == cap) {

@@ -30,6 +30,32 @@ static uint32_t count_refs(const struct fsck *f, uint64_t oid)
 	return n;
 }
 
+bool fsck_lost_object(struct fsck *f, uint64_t oid, struct obj *out)
+{
+	struct mime *mime = mime_new();
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	struct str data;
+	struct key k = key_id(oid);
+	*out = (struct obj){.oid = oid, .received_us = f->ap.now_us};
+	if (!md || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1) { abort(); }
+	while (chunk_get(f->ap.s, f->ap.txn, oid, out->chunks, &data) == 0) {
+		EVP_DigestUpdate(md, data.p, data.n);
+		mime_add(mime, data);
+		out->size += data.n;
+		out->chunks++;
+	}
+	mime_end(mime);
+	out->header_len = mime_part(mime, 0)->header_len;
+	EVP_DigestFinal_ex(md, out->sha256, NULL);
+	EVP_MD_CTX_free(md);
+	mime_free(mime);
+	if (out->chunks == 0) { return false; }
+	if (fsck_found(f, "object %llu: its record is gone", (unsigned long long)oid)) {
+		fsck_do(f, ap_put(&f->ap, TB_OBJ, &k, out, 0));
+	}
+	return true;
+}
+
 /* Run over the octets: 0 all there and as hashed, ERR_*. With `mime` they are parsed, too. */
 static int read_octets(struct fsck *f, const struct obj *o, struct mime *mime)
 {
@@ -99,7 +125,8 @@ static void check_object(struct fsck *f, struct obj *o)
 	uint32_t refs = count_refs(f, o->oid);
 	int rc = read_octets(f, o, NULL);
 	if (rc < 0) {
-		/* Nothing brings octets back: the messages stay, so that people see what is lost. */
+		/* Nothing brings octets back: the messages stay, so that people see what is lost.
+		 */
 		fsck_found(f, "object %llu: its octets are %s", (unsigned long long)o->oid,
 			rc == ERR_GONE ? "missing" : "damaged");
 	} else if (!parse_right(f, o->oid) &&
@@ -107,9 +134,8 @@ static void check_object(struct fsck *f, struct obj *o)
 			   (unsigned long long)o->oid)) {
 		mend_parse(f, o);
 	}
-	if (refs != o->refcount &&
-		fsck_found(f, "object %llu: %u references counted as %u",
-			(unsigned long long)o->oid, refs, o->refcount)) {
+	if (refs != o->refcount && fsck_found(f, "object %llu: %u references counted as %u",
+					   (unsigned long long)o->oid, refs, o->refcount)) {
 		o->refcount = refs;
 		fsck_do(f, ap_put(&f->ap, TB_OBJ, &k, o, 0));
 	}

@@ -1,4 +1,6 @@
 /* Checks of rows that are not mail: checksums, accounts, queue, audit, ids. */
+#include <stdio.h>
+
 #include "store/fsck.h"
 
 /* --- every record --- */
@@ -64,27 +66,38 @@ static void check_account(struct fsck *f, const struct acct *ac)
 	}
 }
 
+void fsck_lost_account(struct fsck *f, uint32_t aid, struct str login)
+{
+	char text[64];
+	struct key k = key1(aid);
+	if (login.n == 0) {
+		int n = snprintf(text, sizeof text, "recovered-%u@localhost", aid);
+		login = str_make(text, (size_t)n);
+	}
+	struct acct ac = {.aid = aid, .login = login, .created_us = f->ap.now_us};
+	if (fsck_found(f, "account %.*s: its record is gone", STR_ARG(login))) {
+		fsck_do(f, ap_put(&f->ap, TB_ACCT, &k, &ac, 0));
+	}
+}
+
 void fsck_accounts(struct fsck *f)
 {
 	struct key at = key_none();
 	MDB_val v;
-	while (fsck_next(f, TB_ACCT, &at, 0, &v)) {
-		struct acct ac;
-		if (rec_unpack(TB_ACCT, v, &f->ap.tmp, &ac) == 0) { check_account(f, &ac); }
+	while (fsck_next(f, TB_ADDR, &at, 0, &v)) {
+		struct rec_addr r;
+		if (rec_unpack(TB_ADDR, v, &f->ap.tmp, &r) == 0 && r.kind == ADDR_ACCOUNT) {
+			struct key ak = key1(r.aid);
+			if (!ap_has(&f->ap, TB_ACCT, &ak)) {
+				fsck_lost_account(f, r.aid, str_make(at.p, at.n));
+			}
+		}
 		key_step(&at);
 	}
 	at = key_none();
-	while (fsck_next(f, TB_ADDR, &at, 0, &v)) {
-		struct rec_addr r;
-		struct key ak;
-		if (rec_unpack(TB_ADDR, v, &f->ap.tmp, &r) == 0 && r.kind == ADDR_ACCOUNT) {
-			ak = key1(r.aid);
-			if (!ap_has(&f->ap, TB_ACCT, &ak) &&
-				fsck_found(f, "address %.*s: leads to an account that is not there",
-					(int)at.n, (char *)at.p)) {
-				fsck_do(f, ap_del(&f->ap, TB_ADDR, &at));
-			}
-		}
+	while (fsck_next(f, TB_ACCT, &at, 0, &v)) {
+		struct acct ac;
+		if (rec_unpack(TB_ACCT, v, &f->ap.tmp, &ac) == 0) { check_account(f, &ac); }
 		key_step(&at);
 	}
 }
@@ -145,6 +158,7 @@ static void check_items(struct fsck *f)
 	MDB_val v;
 	while (fsck_next(f, TB_Q, &at, 0, &v)) {
 		struct queue_item it;
+		struct obj o;
 		struct key first = at, r, ok;
 		uint32_t n = 0;
 		if (rec_unpack(TB_Q, v, &f->ap.tmp, &it) < 0) {
@@ -157,7 +171,7 @@ static void check_items(struct fsck *f)
 			key_step(&first);
 		}
 		ok = key_id(it.oid);
-		bool body = ap_has(&f->ap, TB_OBJ, &ok);
+		bool body = ap_has(&f->ap, TB_OBJ, &ok) || fsck_lost_object(f, it.oid, &o);
 		if (n == 0 || !body) {
 			if (fsck_found(f, "queue: a message without %s",
 				    n ? "its octets" : "recipients")) {
@@ -166,8 +180,8 @@ static void check_items(struct fsck *f)
 			}
 		} else {
 			fsck_ref(f, it.oid);
-			if (n != it.rcpts && fsck_found(f, "queue: %u recipients counted as %u", n,
-						     it.rcpts)) {
+			if (n != it.rcpts &&
+				fsck_found(f, "queue: %u recipients counted as %u", n, it.rcpts)) {
 				it.rcpts = n;
 				fsck_do(f, ap_put(&f->ap, TB_Q, &at, &it, 0));
 			}

@@ -1,0 +1,748 @@
+/* store: every operation, alone and in long random runs, with fsck as the judge. */
+#include "store/apply.h"
+#include "t/store_fixture.h"
+#include "t/tap.h"
+
+static const struct str hello = {"Message-ID: <1@a>\r\nSubject: hello\r\n\r\nworld\r\n", 45};
+
+static struct mbox box(struct fixture *f, uint32_t mid)
+{
+	struct snap sn;
+	struct mbox mb = {0};
+	if (snap_begin(f->s, &sn) < 0) { abort(); }
+	snap_mbox(&sn, mid, &mb);
+	snap_end(&sn);
+	return mb;
+}
+
+static struct msg message(struct fixture *f, uint32_t mid, uint32_t uid)
+{
+	struct snap sn;
+	struct msg m = {0};
+	if (snap_begin(f->s, &sn) < 0) { abort(); }
+	if (snap_msg(&sn, mid, uid, &m) < 0) { m.uid = 0; }
+	snap_end(&sn);
+	return m;
+}
+
+static int apply(struct fixture *f, const struct msg_type *type, const void *op, void *reply)
+{
+	return store_apply(f->s, type, op, &f->a, reply);
+}
+
+static int set_flags(struct fixture *f, uint32_t lo, uint32_t hi, int how, uint64_t flags)
+{
+	struct uid_range r = {lo, hi};
+	struct op_flags op = {.aid = f->aid,
+		.mid = f->inbox,
+		.uids = &r,
+		.uids_n = 1,
+		.how = (uint8_t)how,
+		.flags = flags};
+	struct op_flags_reply reply;
+	return apply(f, &OP_FLAGS, &op, &reply);
+}
+
+static void test_account(void)
+{
+	struct fixture f;
+	fixture_start(&f);
+	CHECK_INT(f.aid, 1);
+	struct op_acct_add again = {.login = STR("u@example.test")};
+	CHECK_INT(apply(&f, &OP_ACCT_ADD, &again, NULL), ERR_EXISTS);
+	const char *names[] = {"INBOX", "Drafts", "Sent", "Junk", "Trash", "Archive"};
+	for (size_t i = 0; i < COUNT(names); i++) { CHECK(fixture_mailbox(&f, names[i]) != 0); }
+	CHECK_INT(fixture_fsck(&f, false), 0);
+	CHECK_INT(fixture_deliver(&f, f.aid, hello, NULL), 0);
+	struct op_acct_del del = {f.aid};
+	CHECK_INT(apply(&f, &OP_ACCT_DEL, &del, NULL), 0);
+	CHECK_INT(fixture_mailbox(&f, "INBOX"), 0);
+	CHECK_INT(fixture_deliver(&f, f.aid, hello, NULL), ERR_GONE);
+	CHECK_INT(fixture_fsck(&f, false), 0);
+	fixture_end(&f);
+}
+
+static void test_deliver(void)
+{
+	struct fixture f;
+	uint32_t uid;
+	fixture_start(&f);
+	CHECK_INT(fixture_deliver(&f, f.aid, hello, &uid), 0);
+	CHECK_INT(uid, 1);
+	struct mbox mb = box(&f, f.inbox);
+	CHECK_INT(mb.total, 1);
+	CHECK_INT(mb.unseen, 1);
+	CHECK_INT(mb.uidnext, 2);
+	CHECK_INT(mb.bytes, hello.n + 17);
+	struct snap sn;
+	struct msg m;
+	struct str s;
+	CHECK_INT(snap_begin(f.s, &sn), 0);
+	CHECK_INT(snap_msg(&sn, f.inbox, 1, &m), 0);
+	CHECK_INT(snap_msg_bytes(&sn, &m, 0, &s), 0);
+	CHECK_STR(s, STR("Return-Path: <>\r\n"));
+	CHECK_INT(snap_msg_bytes(&sn, &m, 17, &s), 0);
+	CHECK_STR(s, hello);
+	CHECK_INT(snap_msg_bytes(&sn, &m, m.size, &s), 0);
+	CHECK_INT(s.n, 0);
+	CHECK_INT(snap_bytes(&sn, 999, 0, &s), ERR_GONE);
+	snap_end(&sn);
+	fixture_reopen(&f);
+	CHECK_INT(box(&f, f.inbox).total, 1);
+	CHECK_INT(fixture_deliver(&f, f.aid, hello, &uid), 0);
+	CHECK_INT(uid, 2);
+	CHECK_INT(fixture_fsck(&f, false), 0);
+	fixture_end(&f);
+}
+
+/* Several recipients and the queue in one commit; two addresses of one account get it once. */
+static void test_deliver_many(void)
+{
+	struct fixture f;
+	fixture_start(&f);
+	uint32_t other = fixture_account(&f, "v@example.test");
+	struct op_local_rcpt to[] = {{.aid = f.aid, .rcpt = STR("u@example.test")},
+		{.aid = other, .rcpt = STR("v@example.test"), .folder = STR("Archive")},
+		{.aid = f.aid, .rcpt = STR("alias@example.test")}};
+	struct op_remote_rcpt out[] = {
+		{.rcpt = STR("x@remote.test")}, {.rcpt = STR("y@remote.test")}};
+	struct audit_rcpt who[] = {{.rcpt = STR("v@example.test"), .outcome = RCPT_DELIVERED},
+		{.rcpt = STR("x@remote.test"), .outcome = RCPT_QUEUED}};
+	struct op_deliver op = {.from = STR("a@b.test"),
+		.locals = to,
+		.locals_n = 3,
+		.remotes = out,
+		.remotes_n = 2,
+		.expires_us = 1,
+		.audit = {.id = 77, .time_us = 5, .rcpts = who, .rcpts_n = 2}};
+	struct op_deliver_reply reply;
+	fixture_body(&f, hello, &op.body);
+	CHECK_INT(apply(&f, &OP_DELIVER, &op, &reply), 0);
+	CHECK_INT(reply.results_n, 3);
+	CHECK_INT(reply.results[2].uid, reply.results[0].uid);
+	CHECK_INT(reply.results[2].mid, reply.results[0].mid);
+	CHECK_INT(box(&f, f.inbox).total, 1);
+	struct snap sn;
+	struct obj o;
+	struct queue_item it;
+	struct queue_rcpt r;
+	struct queue_due due;
+	struct audit au;
+	CHECK_INT(snap_begin(f.s, &sn), 0);
+	CHECK_INT(snap_obj(&sn, reply.oid, &o), 0);
+	CHECK_INT(o.refcount, 3);
+	CHECK_INT(snap_queue_item(&sn, reply.qid, &f.a, &it), 0);
+	CHECK_INT(it.rcpts, 2);
+	CHECK_INT(snap_queue_rcpt(&sn, reply.qid, 1, &f.a, &r), 0);
+	CHECK_STR(r.rcpt, STR("y@remote.test"));
+	CHECK_INT(snap_queue_due_next(&sn, &(struct queue_due){0}, &due), 0);
+	CHECK_INT(due.qid, reply.qid);
+	CHECK_INT(snap_audit(&sn, 77, &f.a, &au), 0);
+	CHECK_INT(au.rcpts[0].uid, 1);
+	CHECK_INT(au.rcpts[0].mid, reply.results[1].mid);
+	CHECK_INT(au.rcpts[1].qid, reply.qid);
+	snap_end(&sn);
+	CHECK_INT(fixture_fsck(&f, false), 0);
+
+	/* One recipient is sent, the other fails with a bounce: the item goes with its last one. */
+	struct op_queue_outcome sent = {.n = 0, .outcome = RCPT_SENT},
+				failed = {.n = 1, .outcome = RCPT_FAILED};
+	struct op_deliver bounce = {.locals = to, .locals_n = 1};
+	fixture_body(&f, hello, &bounce.body);
+	struct op_queue_result first = {.qid = reply.qid, .outcomes = &sent, .outcomes_n = 1};
+	struct op_queue_result last = {.qid = reply.qid,
+		.outcomes = &failed,
+		.outcomes_n = 1,
+		.bounce = &bounce,
+		.bounce_n = 1};
+	CHECK_INT(apply(&f, &OP_QUEUE_RESULT, &first, NULL), 0);
+	CHECK_INT(fixture_fsck(&f, false), 0);
+	CHECK_INT(apply(&f, &OP_QUEUE_RESULT, &last, NULL), 0);
+	CHECK_INT(apply(&f, &OP_QUEUE_RESULT, &last, NULL), ERR_GONE);
+	CHECK_INT(box(&f, f.inbox).total, 2);
+	CHECK_INT(fixture_fsck(&f, false), 0);
+	fixture_end(&f);
+}
+
+static void test_queue_edit(void)
+{
+	struct fixture f;
+	fixture_start(&f);
+	struct op_remote_rcpt out = {.rcpt = STR("x@remote.test")};
+	struct op_deliver op = {.remotes = &out, .remotes_n = 1};
+	struct op_deliver_reply reply;
+	struct op_count_reply count;
+	fixture_body(&f, hello, &op.body);
+	CHECK_INT(apply(&f, &OP_DELIVER, &op, &reply), 0);
+	static const uint8_t actions[] = {QUEUE_HOLD, QUEUE_HOLD, QUEUE_RETRY, QUEUE_RELEASE,
+		QUEUE_RETRY, QUEUE_HOLD, QUEUE_DROP};
+	for (size_t i = 0; i < COUNT(actions); i++) {
+		struct op_queue_edit edit = {reply.qid, actions[i]};
+		CHECK_INT(apply(&f, &OP_QUEUE_EDIT, &edit, &count), 0);
+		CHECK_INT(count.count, 1);
+		CHECK_INT(fixture_fsck(&f, false), 0);
+	}
+	struct op_queue_edit edit = {reply.qid, QUEUE_RETRY};
+	CHECK_INT(apply(&f, &OP_QUEUE_EDIT, &edit, &count), ERR_GONE);
+	fixture_end(&f);
+}
+
+static void test_quota(void)
+{
+	struct fixture f;
+	fixture_start(&f);
+	uint32_t other = fixture_account(&f, "v@example.test");
+	struct op_acct_set set = {.aid = f.aid, .what = ACCT_SET_QUOTA, .quota_bytes = 70};
+	CHECK_INT(apply(&f, &OP_ACCT_SET, &set, NULL), 0);
+	CHECK_INT(fixture_deliver(&f, f.aid, hello, NULL), 0);
+	CHECK_INT(fixture_deliver(&f, f.aid, hello, NULL), ERR_QUOTA);
+	struct op_local_rcpt to[] = {{.aid = f.aid}, {.aid = other}};
+	struct op_deliver op = {.locals = to, .locals_n = 2};
+	struct op_deliver_reply reply;
+	fixture_body(&f, hello, &op.body);
+	CHECK_INT(apply(&f, &OP_DELIVER, &op, &reply), ERR_QUOTA);
+	op.partial = true;
+	CHECK_INT(apply(&f, &OP_DELIVER, &op, &reply), 0);
+	CHECK_INT((int)reply.results[0].rc, -ERR_QUOTA);
+	CHECK_INT((int)reply.results[1].rc, 0);
+	CHECK_INT(reply.results[1].uid, 1);
+	CHECK_INT(box(&f, f.inbox).total, 1);
+	CHECK_INT(fixture_fsck(&f, false), 0);
+	fixture_end(&f);
+}
+
+static void test_flags(void)
+{
+	struct fixture f;
+	fixture_start(&f);
+	for (int i = 0; i < 5; i++) { fixture_deliver(&f, f.aid, hello, NULL); }
+	uint64_t before = box(&f, f.inbox).highestmodseq;
+	CHECK_INT(set_flags(&f, 2, 4, FLAGS_ADD, FLAG_SEEN), 0);
+	CHECK_INT(box(&f, f.inbox).highestmodseq, before + 1);
+	CHECK_INT(box(&f, f.inbox).unseen, 2);
+	CHECK_INT(set_flags(&f, 2, 4, FLAGS_ADD, FLAG_SEEN), 0);
+	CHECK_INT(box(&f, f.inbox).highestmodseq, before + 1); /* nothing changed */
+
+	struct wire_str_item word = {STR("$Work")};
+	struct uid_range r = {1, UINT32_MAX};
+	struct op_flags op = {.aid = f.aid,
+		.mid = f.inbox,
+		.uids = &r,
+		.uids_n = 1,
+		.how = FLAGS_ADD,
+		.keywords = &word,
+		.keywords_n = 1,
+		.conditional = true,
+		.unchanged_since = before};
+	struct op_flags_reply reply;
+	CHECK_INT(apply(&f, &OP_FLAGS, &op, &reply), 0);
+	CHECK_INT(reply.changed, 2);
+	CHECK_INT(reply.modified_n, 1);
+	CHECK_INT(reply.modified[0].lo, 2);
+	CHECK_INT(reply.modified[0].hi, 4);
+	CHECK_INT(message(&f, f.inbox, 1).flags, FLAG_KEYWORD(0));
+	struct snap sn;
+	struct str names[KEYWORDS_MAX];
+	CHECK_INT(snap_begin(f.s, &sn), 0);
+	CHECK_INT(snap_keywords(&sn, f.inbox, names), 0);
+	CHECK_STR(names[0], STR("$Work"));
+
+	/* The change log names each message once, with its last change. */
+	struct change_cursor c;
+	struct change ch;
+	int rows = 0;
+	CHECK_INT(change_cursor_open(&sn, f.inbox, 0, &c), 0);
+	while (change_cursor_next(&c, &ch) == 1) { rows++; }
+	CHECK_INT(rows, 5);
+	change_cursor_close(&c);
+	snap_end(&sn);
+	op.aid = 99;
+	CHECK_INT(apply(&f, &OP_FLAGS, &op, &reply), ERR_GONE);
+	CHECK_INT(fixture_fsck(&f, false), 0);
+	fixture_end(&f);
+}
+
+static void test_keywords_full(void)
+{
+	struct fixture f;
+	fixture_start(&f);
+	fixture_deliver(&f, f.aid, hello, NULL);
+	struct uid_range r = {1, 1};
+	struct op_flags_reply reply;
+	for (int i = 0; i <= KEYWORDS_MAX; i++) {
+		char text[16];
+		struct wire_str_item word = {
+			str_make(text, (size_t)snprintf(text, sizeof text, "k%d", i))};
+		struct op_flags op = {.aid = f.aid,
+			.mid = f.inbox,
+			.uids = &r,
+			.uids_n = 1,
+			.how = FLAGS_ADD,
+			.keywords = &word,
+			.keywords_n = 1};
+		CHECK_INT(apply(&f, &OP_FLAGS, &op, &reply), 0);
+		CHECK_INT(reply.keywords_full, i == KEYWORDS_MAX);
+	}
+	CHECK(message(&f, f.inbox, 1).flags == ~UINT64_C(255));
+	fixture_end(&f);
+}
+
+static void test_copy_move(void)
+{
+	struct fixture f;
+	fixture_start(&f);
+	for (int i = 0; i < 6; i++) { fixture_deliver(&f, f.aid, hello, NULL); }
+	uint32_t archive = fixture_mailbox(&f, "Archive");
+	struct uid_range r[] = {{1, 2}, {4, 4}, {50, 60}};
+	struct op_copy op = {
+		.aid = f.aid, .mid = f.inbox, .to_mid = archive, .uids = r, .uids_n = 3};
+	struct op_copy_reply reply;
+	CHECK_INT(apply(&f, &OP_COPY, &op, &reply), 0);
+	CHECK_INT(reply.count, 3);
+	CHECK_INT(reply.first_uid, 1);
+	CHECK_INT(reply.source_n, 2);
+	CHECK_INT(reply.source[1].lo, 4);
+	CHECK_INT(fixture_fsck(&f, false), 0);
+	op.move = true;
+	CHECK_INT(apply(&f, &OP_COPY, &op, &reply), 0);
+	CHECK_INT(reply.count, 3);
+	CHECK_INT(reply.first_uid, 4);
+	CHECK_INT(box(&f, f.inbox).total, 3);
+	CHECK_INT(box(&f, archive).total, 6);
+	CHECK_INT(message(&f, f.inbox, 1).uid, 0);
+	CHECK_INT(fixture_fsck(&f, false), 0);
+	op.to_mid = f.inbox;
+	CHECK_INT(apply(&f, &OP_COPY, &op, &reply), ERR_SYNTAX);
+	op.move = false;
+	r[0] = (struct uid_range){1, UINT32_MAX};
+	op.uids_n = 1;
+	CHECK_INT(apply(&f, &OP_COPY, &op, &reply), 0); /* into itself: once, not for ever */
+	CHECK_INT(reply.count, 3);
+	CHECK_INT(box(&f, f.inbox).total, 6);
+	CHECK_INT(fixture_fsck(&f, false), 0);
+	fixture_end(&f);
+}
+
+static void test_expunge(void)
+{
+	struct fixture f;
+	fixture_start(&f);
+	for (int i = 0; i < 6; i++) { fixture_deliver(&f, f.aid, hello, NULL); }
+	set_flags(&f, 2, 5, FLAGS_ADD, FLAG_DELETED);
+	struct uid_range r = {5, 6};
+	struct op_expunge op = {.aid = f.aid, .mid = f.inbox, .uids = &r, .uids_n = 1};
+	struct op_expunge_reply reply;
+	CHECK_INT(apply(&f, &OP_EXPUNGE, &op, &reply), 0);
+	CHECK_INT(reply.expunged_n, 1);
+	CHECK_INT(reply.expunged[0].lo, 5);
+	CHECK_INT(reply.expunged[0].hi, 5);
+	op.all = true;
+	CHECK_INT(apply(&f, &OP_EXPUNGE, &op, &reply), 0);
+	CHECK_INT(reply.expunged[0].lo, 2);
+	CHECK_INT(reply.expunged[0].hi, 4);
+	struct mbox mb = box(&f, f.inbox);
+	CHECK_INT(mb.total, 2);
+	CHECK_INT(mb.deleted, 0);
+	CHECK_INT(mb.uidnext, 7);
+	CHECK_INT(mb.vanished, 4);
+	CHECK_INT(fixture_fsck(&f, false), 0);
+	fixture_end(&f);
+}
+
+static int create(struct fixture *f, const char *name, uint32_t use)
+{
+	struct op_mbox_create op = {f->aid, str_of(name), use};
+	return apply(f, &OP_MBOX_CREATE, &op, NULL);
+}
+
+static int rename_box(struct fixture *f, const char *from, const char *to)
+{
+	struct op_mbox_rename op = {f->aid, str_of(from), str_of(to)};
+	return apply(f, &OP_MBOX_RENAME, &op, NULL);
+}
+
+static void test_mailboxes(void)
+{
+	struct fixture f;
+	fixture_start(&f);
+	CHECK_INT(create(&f, "a/b/c", 0), 0);
+	CHECK(fixture_mailbox(&f, "a/b") != 0);
+	CHECK_INT(create(&f, "a/b", 0), ERR_EXISTS);
+	static const char *const bad[] = {"", "/a", "a/", "a//b", "a\nb"};
+	for (size_t i = 0; i < COUNT(bad); i++) { CHECK_INT(create(&f, bad[i], 0), ERR_SYNTAX); }
+	CHECK_INT(create(&f, "Junk2", USE_JUNK), ERR_DENIED);
+	uint32_t c = fixture_mailbox(&f, "a/b/c");
+	CHECK_INT(rename_box(&f, "a", "x/y"), 0);
+	CHECK_INT(fixture_mailbox(&f, "x/y/b/c"), c);
+	CHECK_INT(fixture_mailbox(&f, "a/b/c"), 0);
+	CHECK_INT(rename_box(&f, "x", "x/z"), ERR_SYNTAX);
+	CHECK_INT(rename_box(&f, "nothing", "n"), ERR_GONE);
+	CHECK_INT(rename_box(&f, "x", "Sent"), ERR_EXISTS);
+	fixture_deliver(&f, f.aid, hello, NULL);
+	CHECK_INT(rename_box(&f, "INBOX", "old"), 0);
+	CHECK_INT(box(&f, f.inbox).total, 0);
+	CHECK_INT(box(&f, fixture_mailbox(&f, "old")).total, 1);
+	CHECK_INT(fixture_mailbox(&f, "INBOX"), f.inbox);
+	struct op_mbox_delete del = {f.aid, STR("old")};
+	CHECK_INT(apply(&f, &OP_MBOX_DELETE, &del, NULL), 0);
+	CHECK_INT(apply(&f, &OP_MBOX_DELETE, &del, NULL), ERR_GONE);
+	del.name = STR("INBOX");
+	CHECK_INT(apply(&f, &OP_MBOX_DELETE, &del, NULL), ERR_DENIED);
+	struct op_mbox_subscribe sub = {f.aid, STR("ghost"), true};
+	CHECK_INT(apply(&f, &OP_MBOX_SUBSCRIBE, &sub, NULL), 0);
+	CHECK_INT(fixture_mailbox(&f, "ghost"), 0);
+	CHECK_INT(create(&f, "ghost", 0), 0);
+	uint32_t first = box(&f, fixture_mailbox(&f, "ghost")).uidvalidity;
+	del.name = STR("ghost");
+	CHECK_INT(apply(&f, &OP_MBOX_DELETE, &del, NULL), 0);
+	CHECK_INT(create(&f, "ghost", 0), 0);
+	CHECK(box(&f, fixture_mailbox(&f, "ghost")).uidvalidity > first);
+	CHECK_INT(fixture_fsck(&f, false), 0);
+	fixture_end(&f);
+}
+
+static void test_upload(void)
+{
+	struct fixture f;
+	static char big[200000];
+	fixture_start(&f);
+	memset(big, 'x', sizeof big);
+	memcpy(big, "Subject: big\r\n\r\n", 16);
+	struct str text = str_make(big, sizeof big);
+	struct op_upload_reply up = {0};
+	for (uint32_t i = 0; i * CHUNK_DATA < sizeof big; i++) {
+		struct op_upload op = {up.oid, i, str_sub(text, i * CHUNK_DATA, CHUNK_DATA)};
+		CHECK_INT(apply(&f, &OP_UPLOAD, &op, &up), 0);
+		CHECK_INT(apply(&f, &OP_UPLOAD, &op, &up), i ? ERR_SYNTAX : 0); /* not twice */
+		if (i == 0) { continue; }
+		op.chunk = 9;
+		CHECK_INT(apply(&f, &OP_UPLOAD, &op, &up), ERR_SYNTAX);
+		up.oid = op.oid;
+	}
+	struct op_local_rcpt to = {.aid = f.aid};
+	struct op_deliver op = {.locals = &to, .locals_n = 1};
+	struct op_deliver_reply reply;
+	fixture_body(&f, text, &op.body);
+	op.body.data = STR("");
+	op.body.oid = up.oid;
+	op.body.size--;
+	CHECK_INT(apply(&f, &OP_DELIVER, &op, &reply), ERR_SYNTAX);
+	op.body.size++;
+	CHECK_INT(apply(&f, &OP_DELIVER, &op, &reply), 0);
+	CHECK_INT(apply(&f, &OP_DELIVER, &op, &reply), ERR_GONE); /* taken */
+	struct snap sn;
+	struct str s;
+	CHECK_INT(snap_begin(f.s, &sn), 0);
+	for (uint64_t off = 0; off < sizeof big; off += s.n) {
+		if (snap_bytes(&sn, up.oid, off, &s) < 0 || s.n == 0) {
+			CHECK(false);
+			break;
+		}
+		CHECK(memcmp(s.p, big + off, s.n) == 0);
+	}
+	snap_end(&sn);
+	CHECK_INT(fixture_fsck(&f, false), 0);
+	fixture_end(&f);
+}
+
+/* A bad operation in a batch fails alone; one that fails half-way leaves nothing. */
+static void test_batch(void)
+{
+	struct fixture f;
+	fixture_start(&f);
+	struct op_local_rcpt good = {.aid = f.aid}, nobody = {.aid = 99};
+	struct op_deliver ops[3] = {{.locals = &good, .locals_n = 1},
+		{.locals = &nobody, .locals_n = 1}, {.locals = &good, .locals_n = 1}};
+	struct op_append_one half[2] = {{.flags = 0}, {.flags = 0}};
+	struct op_append append = {f.aid, f.inbox, half, 2};
+	for (int i = 0; i < 3; i++) { fixture_body(&f, hello, &ops[i].body); }
+	fixture_body(&f, hello, &half[0].body);
+	half[1].body.sha256 = STR("short"); /* refused when the first one is already written */
+	struct op_deliver_reply replies[3];
+	struct op_append_reply appended;
+	struct batch_op batch[] = {{&OP_DELIVER, &ops[0], &f.a, &replies[0], 0},
+		{&OP_DELIVER, &ops[1], &f.a, &replies[1], 0},
+		{&OP_APPEND, &append, &f.a, &appended, 0},
+		{&OP_DELIVER, &ops[2], &f.a, &replies[2], 0}};
+	struct news news = {0};
+	store_batch(f.s, batch, 4, 1, &news);
+	CHECK_INT(batch[0].rc, 0);
+	CHECK_INT(batch[1].rc, ERR_GONE);
+	CHECK_INT(batch[2].rc, ERR_SYNTAX);
+	CHECK_INT(batch[3].rc, 0);
+	CHECK_INT(box(&f, f.inbox).total, 2);
+	CHECK_INT(news.mboxes_n, 1);
+	CHECK_INT(news.mboxes[0].modseq, box(&f, f.inbox).highestmodseq);
+	news_fini(&news);
+	CHECK_INT(fixture_fsck(&f, false), 0);
+	fixture_end(&f);
+}
+
+static void test_addresses(void)
+{
+	struct fixture f;
+	fixture_start(&f);
+	struct wire_str_item targets[] = {{STR("u@example.test")}, {STR("far@remote.test")}};
+	struct op_addr_set set = {STR("all@example.test"), targets, 2};
+	CHECK_INT(apply(&f, &OP_ADDR_SET, &set, NULL), 0);
+	set.address = STR("u@example.test");
+	CHECK_INT(apply(&f, &OP_ADDR_SET, &set, NULL), ERR_EXISTS);
+	struct snap sn;
+	struct addr_row row;
+	CHECK_INT(snap_begin(f.s, &sn), 0);
+	CHECK_INT(snap_addr(&sn, STR("all@example.test"), &f.a, &row), 0);
+	CHECK_INT(row.targets_n, 2);
+	CHECK_STR(row.targets[1], STR("far@remote.test"));
+	snap_end(&sn);
+	struct op_domain_set dom = {.name = STR("example.test")};
+	struct op_domain_del gone = {STR("example.test")};
+	CHECK_INT(apply(&f, &OP_DOMAIN_SET, &dom, NULL), 0);
+	CHECK_INT(apply(&f, &OP_DOMAIN_DEL, &gone, NULL), ERR_INUSE);
+	struct op_addr_del del = {STR("all@example.test")};
+	CHECK_INT(apply(&f, &OP_ADDR_DEL, &del, NULL), 0);
+	del.address = STR("u@example.test");
+	CHECK_INT(apply(&f, &OP_ADDR_DEL, &del, NULL), ERR_INUSE);
+	CHECK_INT(fixture_fsck(&f, false), 0);
+	fixture_end(&f);
+}
+
+/* Objects go some time after their last reference, uploads when nobody came. */
+static void test_gc(void)
+{
+	struct fixture f;
+	fixture_start(&f);
+	fixture_deliver(&f, f.aid, hello, NULL);
+	set_flags(&f, 1, 1, FLAGS_ADD, FLAG_DELETED);
+	uint64_t oid = message(&f, f.inbox, 1).oid;
+	struct op_expunge op = {.aid = f.aid, .mid = f.inbox, .all = true};
+	struct op_expunge_reply reply;
+	CHECK_INT(apply(&f, &OP_EXPUNGE, &op, &reply), 0);
+	struct snap sn;
+	struct str s;
+	CHECK_INT(snap_begin(f.s, &sn), 0);
+	CHECK_INT(snap_bytes(&sn, oid, 0, &s), 0); /* a reader may still be at it */
+	snap_end(&sn);
+	MDB_txn *txn;
+	uint64_t gone = 0;
+	CHECK_INT(mdb_txn_begin(f.s->env, NULL, 0, &txn), 0);
+	CHECK_INT(gc_step(f.s, txn, INT64_MAX, &gone), 0);
+	CHECK_INT(mdb_txn_commit(txn), 0);
+	CHECK_INT(gone, 1);
+	CHECK_INT(snap_begin(f.s, &sn), 0);
+	CHECK_INT(snap_bytes(&sn, oid, 0, &s), ERR_GONE);
+	snap_end(&sn);
+	CHECK_INT(fixture_fsck(&f, false), 0);
+	fixture_end(&f);
+}
+
+static void test_lock(void)
+{
+	struct fixture f;
+	struct store *second = NULL;
+	struct err e;
+	fixture_start(&f);
+	CHECK_INT(store_open(f.dir, STORE_WRITE, &second, &e), ERR_INUSE);
+	CHECK(strstr(e.text, "another posthouse") != NULL);
+	CHECK_INT(store_open("/nonexistent/x", STORE_READ, &second, &e), ERR_GONE);
+	fixture_end(&f);
+}
+
+/* --- long random runs --- */
+
+static uint32_t seed = 20261124;
+static uint32_t dice(uint32_t n)
+{
+	seed = seed * 1664525 + 1013904223;
+	return (seed >> 8) % n;
+}
+
+static void random_step(struct fixture *f, const uint32_t *boxes, size_t n)
+{
+	uint32_t lo = 1 + dice(40);
+	struct uid_range r = {lo, lo + dice(10)};
+	struct op_copy copy = {
+		f->aid, boxes[dice((uint32_t)n)], boxes[dice((uint32_t)n)], &r, 1, dice(2)};
+	struct op_flags flags = {.aid = f->aid,
+		.mid = boxes[dice((uint32_t)n)],
+		.uids = &r,
+		.uids_n = 1,
+		.how = (uint8_t)dice(3),
+		.flags = dice(32)};
+	struct op_expunge expunge = {f->aid, boxes[dice((uint32_t)n)], dice(2), &r, 1};
+	char text[64];
+	int len = snprintf(text, sizeof text, "Message-ID: <%u@a>\r\n\r\n%u\r\n", dice(9), seed);
+	switch (dice(5)) {
+	case 0: apply(f, &OP_COPY, &copy, NULL); break;
+	case 1: apply(f, &OP_FLAGS, &flags, NULL); break;
+	case 2: apply(f, &OP_EXPUNGE, &expunge, NULL); break;
+	default: fixture_deliver(f, f->aid, str_make(text, (size_t)len), NULL); break;
+	}
+	arena_reset(&f->a);
+}
+
+static void test_random(void)
+{
+	struct fixture f;
+	fixture_start(&f);
+	uint32_t boxes[] = {f.inbox, fixture_mailbox(&f, "Sent"), fixture_mailbox(&f, "Trash")};
+	for (int i = 0; i < 1500; i++) {
+		random_step(&f, boxes, COUNT(boxes));
+		if (i % 100 == 0) { CHECK_INT(fixture_fsck(&f, false), 0); }
+		if (i % 400 == 0) { fixture_reopen(&f); }
+	}
+	CHECK_INT(fixture_fsck(&f, false), 0);
+	fixture_end(&f);
+}
+
+/* --- what fsck must find and mend --- */
+
+/* Write nonsense into a table: each row is one kind of damage. */
+enum damage_how { DROP, FLIP, ADD };
+struct damage {
+	const char *name;
+	enum table tb;
+	enum damage_how how;
+	bool lasting; /* cannot be mended: octets are gone */
+};
+static const struct damage damages[] = {
+	{"a message row is gone", TB_MSG, DROP, false},
+	{"a message row is damaged", TB_MSG, FLIP, false},
+	{"a change row is gone", TB_CHG, DROP, false},
+	{"a change row too many", TB_CHG, ADD, false},
+	{"a mailbox is gone", TB_MBOX, DROP, false},
+	{"a mailbox is damaged", TB_MBOX, FLIP, false},
+	{"a name is gone", TB_MNAME, DROP, false},
+	{"a name is damaged", TB_MNAME, FLIP, false},
+	{"an object is gone", TB_OBJ, DROP, false},
+	{"an object is damaged", TB_OBJ, FLIP, false},
+	{"a parse record is gone", TB_PARSE, DROP, false},
+	{"a parse record is damaged", TB_PARSE, FLIP, false},
+	{"octets are gone", TB_BLOB, DROP, true},
+	{"octets are damaged", TB_BLOB, FLIP, true},
+	{"octets too many", TB_BLOB, ADD, false},
+	{"an account is damaged", TB_ACCT, FLIP, false},
+	{"an address is gone", TB_ADDR, DROP, false},
+	{"an address is damaged", TB_ADDR, FLIP, false},
+	{"a queue item is gone", TB_Q, DROP, false},
+	{"a queue item is damaged", TB_Q, FLIP, false},
+	{"a queue recipient is gone", TB_QR, DROP, false},
+	{"a queue recipient is damaged", TB_QR, FLIP, false},
+	{"a due entry is gone", TB_QDUE, DROP, false},
+	{"a due entry too many", TB_QDUE, ADD, false},
+	{"an audit record is gone", TB_AUDIT, DROP, false},
+	{"an audit record is damaged", TB_AUDIT, FLIP, false},
+	{"an audit id is gone", TB_AUDITID, DROP, false},
+	{"a keyword is damaged", TB_KW, FLIP, false},
+	{"a credential is damaged", TB_CRED, FLIP, false},
+};
+
+static void plant(struct fixture *f, const struct damage *d)
+{
+	MDB_txn *txn;
+	MDB_cursor *c;
+	MDB_val key, v;
+	char copy[8192];
+	CHECK_INT(mdb_txn_begin(f->s->env, NULL, 0, &txn), 0);
+	CHECK_INT(mdb_cursor_open(txn, f->s->dbi[d->tb], &c), 0);
+	CHECK_INT(mdb_cursor_get(c, &key, &v, MDB_FIRST), 0);
+	if (d->how == DROP) {
+		CHECK_INT(mdb_cursor_del(c, 0), 0);
+	} else if (d->how == FLIP) {
+		memcpy(copy, v.mv_data, v.mv_size);
+		copy[v.mv_size / 2] ^= 4;
+		v.mv_data = copy;
+		CHECK_INT(mdb_cursor_put(c, &key, &v, MDB_CURRENT), 0);
+	} else {
+		char other[KEY_MAX];
+		memcpy(other, key.mv_data, key.mv_size);
+		other[key.mv_size - 5] ^= 64;
+		MDB_val k = {key.mv_size, other};
+		memcpy(copy, v.mv_data, v.mv_size);
+		v.mv_data = copy;
+		CHECK_INT(mdb_put(txn, f->s->dbi[d->tb], &k, &v, 0), 0);
+	}
+	mdb_cursor_close(c);
+	CHECK_INT(mdb_txn_commit(txn), 0);
+}
+
+static void fill(struct fixture *f)
+{
+	struct op_remote_rcpt out = {.rcpt = STR("x@remote.test")};
+	struct op_deliver op = {
+		.remotes = &out, .remotes_n = 1, .audit = {.id = 5, .time_us = 1793000000000000}};
+	struct op_deliver_reply reply;
+	struct wire_str_item word = {STR("k")};
+	struct uid_range r = {1, 2};
+	struct op_flags flags = {.aid = f->aid,
+		.mid = f->inbox,
+		.uids = &r,
+		.uids_n = 1,
+		.how = FLAGS_ADD,
+		.keywords = &word,
+		.keywords_n = 1};
+	for (int i = 0; i < 3; i++) { fixture_deliver(f, f->aid, hello, NULL); }
+	fixture_body(f, hello, &op.body);
+	apply(f, &OP_DELIVER, &op, &reply);
+	apply(f, &OP_FLAGS, &flags, NULL);
+}
+
+static void test_fsck(void)
+{
+	for (size_t i = 0; i < COUNT(damages); i++) {
+		const struct damage *d = &damages[i];
+		struct fixture f;
+		printf("# planted: %s\n", d->name);
+		fixture_start(&f);
+		fill(&f);
+		CHECK_INT(fixture_fsck(&f, false), 0);
+		plant(&f, d);
+		CHECK(fixture_fsck(&f, false) > 0);
+		CHECK(fixture_fsck(&f, true) > 0);
+		fixture_reopen(&f);
+		if (d->lasting) {
+			CHECK(fixture_fsck(&f, false) > 0);
+		} else {
+			CHECK_INT(fixture_fsck(&f, false), 0);
+		}
+		fixture_end(&f);
+	}
+}
+
+static void test_ids(void)
+{
+	char text[ID_TEXT];
+	uint64_t id;
+	static const uint64_t v[] = {0, 1, 31, 32, UINT64_MAX, UINT64_C(0x123456789abcdef0)};
+	for (size_t i = 0; i < COUNT(v); i++) {
+		CHECK_INT(id_parse(str_of(id_text(v[i], text)), &id), 0);
+		CHECK(id == v[i]);
+	}
+	CHECK_INT(id_parse(STR("zzzzzzzzzzzzz"), &id), ERR_SYNTAX);
+	CHECK_INT(id_parse(STR("0"), &id), ERR_SYNTAX);
+	CHECK_INT(id_parse(STR("000000000000l"), &id), ERR_SYNTAX);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct tap_case cases[] = {
+		{"accounts", test_account},
+		{"a delivery", test_deliver},
+		{"a delivery to many", test_deliver_many},
+		{"editing the queue", test_queue_edit},
+		{"quota", test_quota},
+		{"flags", test_flags},
+		{"too many keywords", test_keywords_full},
+		{"copies and moves", test_copy_move},
+		{"expunge", test_expunge},
+		{"mailboxes", test_mailboxes},
+		{"uploads", test_upload},
+		{"batches", test_batch},
+		{"addresses and domains", test_addresses},
+		{"garbage", test_gc},
+		{"one writer", test_lock},
+		{"random operations", test_random},
+		{"fsck finds and mends", test_fsck},
+		{"ids as text", test_ids},
+	};
+	return tap_run(cases, COUNT(cases), argc, argv);
+}
