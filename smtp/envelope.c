@@ -1,0 +1,102 @@
+/* The envelope of a message on its way in. Runs in mx and submit. Never decides whom to accept. */
+#include "smtp/envelope.h"
+
+struct envelope *envelope_new(int64_t now_us)
+{
+	struct envelope *e = xnew(struct envelope);
+	random_bytes(&e->id, sizeof e->id);
+	e->started_us = now_us;
+	return e;
+}
+
+void envelope_free(struct envelope *e)
+{
+	if (!e) { return; }
+	free(e->rcpts);
+	free(e->targets);
+	free(e->locals);
+	free(e->remotes);
+	arena_fini(&e->arena);
+	free(e);
+}
+
+/* Room for one more in an array whose count has met its limit before. */
+static void *grow(void *array, uint32_t n, uint32_t *cap, size_t size)
+{
+	if (n < *cap) { return array; }
+	*cap = *cap ? *cap * 2 : 4;
+	array = reallocarray(array, *cap, size);
+	if (!array) { abort(); }
+	return array;
+}
+
+static struct env_rcpt *add_rcpt(struct envelope *e, struct str text)
+{
+	e->rcpts = grow(e->rcpts, e->rcpts_n, &e->rcpts_cap, sizeof *e->rcpts);
+	struct env_rcpt *r = &e->rcpts[e->rcpts_n++];
+	*r = (struct env_rcpt){.text = arena_dup(&e->arena, text), .first = e->targets_n};
+	return r;
+}
+
+void envelope_refuse(struct envelope *e, struct str rcpt, struct str reply)
+{
+	struct env_rcpt *r;
+	if (e->rcpts_n - e->accepted_n >= OP_RCPTS_MAX / 2) { return; } /* enough of them told */
+	r = add_rcpt(e, str_sub(rcpt, 0, PATH_MAX_LEN));
+	r->refused = true;
+	r->reply = arena_dup(&e->arena, str_sub(reply, 0, OP_TEXT_MAX));
+}
+
+static uint32_t local_of(struct envelope *e, const struct env_rcpt *r, const struct auth_target *t)
+{
+	for (uint32_t i = 0; i < e->locals_n; i++) {
+		if (e->locals[i].aid == t->aid) { return i; }
+	}
+	e->locals = grow(e->locals, e->locals_n, &e->locals_cap, sizeof *e->locals);
+	e->locals[e->locals_n] = (struct op_local_rcpt){
+		.aid = t->aid, .rcpt = r->text, .folder = arena_dup(&e->arena, t->folder)};
+	return e->locals_n++;
+}
+
+static uint32_t remote_of(struct envelope *e, const struct env_rcpt *r, const struct auth_target *t)
+{
+	for (uint32_t i = 0; i < e->remotes_n; i++) {
+		if (str_ieq(e->remotes[i].rcpt, t->address)) { return i; }
+	}
+	e->remotes = grow(e->remotes, e->remotes_n, &e->remotes_cap, sizeof *e->remotes);
+	e->remotes[e->remotes_n] = (struct op_remote_rcpt){
+		.rcpt = arena_dup(&e->arena, t->address), .orcpt = r->orcpt, .notify = r->notify};
+	return e->remotes_n++;
+}
+
+int envelope_accept(struct envelope *e, const struct rcpt_args *args,
+	const struct auth_target *targets, size_t n)
+{
+	if (e->locals_n + n > OP_RCPTS_MAX || e->remotes_n + n > OP_RCPTS_MAX) { return ERR_LIMIT; }
+	struct env_rcpt *r = add_rcpt(e, args->to.text);
+	r->orcpt = arena_dup(&e->arena, args->orcpt);
+	r->notify = args->notify;
+	r->count = (uint32_t)n;
+	for (size_t i = 0; i < n; i++) {
+		bool remote = targets[i].aid == 0;
+		uint32_t at = remote ? remote_of(e, r, &targets[i]) : local_of(e, r, &targets[i]);
+		e->targets = grow(e->targets, e->targets_n, &e->targets_cap, sizeof *e->targets);
+		e->targets[e->targets_n++] = (struct env_target){.remote = remote, .at = at};
+	}
+	e->accepted_n++;
+	return 0;
+}
+
+struct str envelope_prefix(struct arena *a, struct str from, struct str rcpt)
+{
+	return arena_fmt(
+		a, "Return-Path: <%.*s>\r\nDelivered-To: %.*s\r\n", STR_ARG(from), STR_ARG(rcpt));
+}
+
+void envelope_prefixes(struct envelope *e)
+{
+	for (uint32_t i = 0; i < e->locals_n; i++) {
+		struct op_local_rcpt *l = &e->locals[i];
+		l->prefix = envelope_prefix(&e->arena, e->mail.from.text, l->rcpt);
+	}
+}

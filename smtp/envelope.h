@@ -1,0 +1,53 @@
+/* One transaction: who sends, to whom, and where each recipient leads. Also what was refused, for
+   the audit record. */
+#pragma once
+
+#include "auth/auth.h"
+#include "smtp/command.h"
+#include "smtp/policy.h"
+
+struct env_rcpt {
+	struct str text; /* normalised address */
+	struct str orcpt;
+	uint8_t notify;
+	bool refused;
+	struct str reply;      /* refused: what we said */
+	uint32_t first, count; /* accepted: its places in env.targets */
+};
+
+/* Where a recipient leads: an index into locals or remotes. */
+struct env_target {
+	bool remote;
+	uint32_t at;
+};
+
+struct envelope {
+	struct arena arena;
+	uint64_t id; /* of the audit record, in the Received field and in the reply */
+	int64_t started_us;
+	struct mail_args mail;
+	struct env_rcpt *rcpts; /* in the order of the commands, refused ones too */
+	uint32_t rcpts_n, rcpts_cap, accepted_n;
+	struct env_target *targets;
+	uint32_t targets_n, targets_cap;
+	struct op_local_rcpt *locals; /* one per account */
+	uint32_t locals_n, locals_cap;
+	struct op_remote_rcpt *remotes; /* one per address */
+	uint32_t remotes_n, remotes_cap;
+	uint8_t hits[POLICY_N]; /* enum policy_action per check */
+	bool committed;         /* its audit record has been stored with it */
+};
+
+struct envelope *envelope_new(int64_t now_us);
+void envelope_free(struct envelope *e); /* NULL is fine */
+/* A recipient we refused; `reply` is copied. */
+void envelope_refuse(struct envelope *e, struct str rcpt, struct str reply);
+/* A recipient that leads to `targets` (n of them, at least one). An account or an address that was
+   met before is not added again. ERR_LIMIT when there would be more than OP_RCPTS_MAX of a kind:
+   nothing is added. */
+int envelope_accept(
+	struct envelope *e, const struct rcpt_args *r, const struct auth_target *targets, size_t n);
+/* The last step before delivery: Return-Path and Delivered-To of each local recipient. */
+void envelope_prefixes(struct envelope *e);
+/* The lines of one: "Return-Path: <from>", "Delivered-To: rcpt". */
+struct str envelope_prefix(struct arena *a, struct str from, struct str rcpt);

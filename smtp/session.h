@@ -1,0 +1,102 @@
+/* One client of the SMTP server: the lines it sends, the state it is in, the replies it gets. What
+   the files of the server share. */
+#pragma once
+
+#include "auth/auth.h"
+#include "smtp/envelope.h"
+#include "smtp/reply.h"
+#include "smtp/server.h"
+
+enum {
+	SESSION_LINE_MAX = 2048,       /* octets of a command */
+	SESSION_AUTH_LINE_MAX = 12288, /* RFC 4954 4 */
+	SESSION_OUT_MAX = 32 * 1024    /* replies held back for one write */
+};
+
+struct intake;
+
+struct session {
+	struct list node;
+	struct server *server;
+	const struct service *service;
+	struct task task;
+	struct log_ctx log;
+	struct peer_ticket ticket;
+	struct call call; /* to auth or store, one at a time */
+	struct buf out;   /* replies of this batch (RFC 2920 3.2) */
+	struct str helo;  /* heap; empty before HELO */
+	struct str name;  /* heap; the client's name as XCLIENT told it */
+	struct str login; /* heap; empty without AUTH */
+	uint32_t aid;     /* of the login */
+	bool greeted;     /* a valid command has come */
+	bool esmtp;       /* EHLO or LHLO rather than HELO */
+	bool listening;   /* waits for a command: may be told to leave */
+	bool skipping;    /* within a line that is too long */
+	bool proxied;     /* the PROXY header has been read */
+	uint8_t hits[POLICY_N];
+	uint32_t messages, errors, idle_commands, errors_paid;
+	struct buf auth_user;  /* AUTH LOGIN: between its two answers */
+	struct rcpt_args rcpt; /* RCPT: while auth looks it up; in env->arena */
+	struct envelope *env;  /* NULL outside a transaction */
+	struct intake *intake; /* the message while it arrives, see receive.h */
+};
+
+static inline struct session *session_of(struct task *t)
+{
+	return task_of(t, struct session, task);
+}
+
+/* Take over an accepted connection. */
+void session_start(struct server *sv, const struct service *service, struct conn *c);
+/* The server stops: leave as soon as nothing is promised. */
+void session_stop(struct session *s);
+
+/* --- for the handlers of commands --- */
+
+/* Read the next command. */
+enum step session_command(struct task *t);
+enum step session_next(struct session *s);
+void session_reply(struct session *s, enum reply_id id);
+void session_reply_with(struct session *s, enum reply_id id, struct str detail);
+/* A reply and then the next command. */
+enum step session_answer(struct session *s, enum reply_id id);
+/* A reply, then close. */
+enum step session_close(struct session *s, enum reply_id id);
+/* Wait for input for at most `us` in all, counted from the first call of a wait: `fresh`. */
+enum step session_await(struct session *s, int64_t us, bool fresh);
+/* What to do when STEP_IN brought nothing: 0 go on waiting, else return that step. */
+bool session_lost(struct session *s, enum step *next_out);
+/* Ask a role; t->step goes on when it has answered. */
+enum step session_call(struct session *s, enum role_id role, const struct msg_type *type,
+	const void *request, enum step (*then)(struct task *));
+/* End the transaction: tell what was refused, forget the rest. */
+void session_reset(struct session *s);
+/* Forget everything but the connection (after STARTTLS, XCLIENT). */
+void session_forget(struct session *s);
+/* May a password come over this connection? */
+bool session_may_auth(const struct session *s);
+bool session_at(const struct session *s, unsigned at);
+/* Octets a heap string of the session takes over. */
+void session_set(struct str *field, struct str value);
+/* "192.0.2.1", or "" for a peer without an address. */
+struct str session_ip(const struct session *s, char out[NET_ADDR_TEXT]);
+
+/* --- the commands, one function per row of verb.c --- */
+
+/* verb.c: run one line. */
+enum step verb_line(struct session *s, struct str line);
+
+/* data.c */
+enum step data_begin(struct session *s, struct str args);
+enum step bdat_begin(struct session *s, struct str args);
+
+/* submission.c */
+enum step auth_begin(struct session *s, struct str args);
+/* The envelope sender belongs to the login? Goes on to `then` or answers. */
+enum step submission_sender(struct session *s);
+/* The words behind AUTH in the reply to EHLO. */
+struct str auth_mechanisms(void);
+
+/* xclient.c */
+enum step xclient_begin(struct session *s, struct str args);
+bool xclient_allowed(const struct session *s);
