@@ -35,6 +35,7 @@ struct envelope {
 	struct op_remote_rcpt *remotes; /* one per address */
 	uint32_t remotes_n, remotes_cap;
 	uint8_t hits[POLICY_N]; /* enum policy_action per check */
+	struct str refusal;     /* what we answered to its message, when that was no */
 	bool committed;         /* its audit record has been stored with it */
 };
 

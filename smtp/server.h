@@ -35,7 +35,8 @@ struct server {
 	size_t sessions_n;
 	uint32_t next_session;
 	struct peers peers;
-	struct list posts; /* audit records on their way, see audit.h */
+	struct list posts; /* audit records on their way, see audit.c */
+	size_t posts_n;
 };
 
 /* The operations of both role_ops. */

@@ -36,7 +36,6 @@ struct session {
 	uint8_t hits[POLICY_N];
 	uint32_t messages, errors, idle_commands, errors_paid;
 	struct buf auth_user;  /* AUTH LOGIN: between its two answers */
-	struct rcpt_args rcpt; /* RCPT: while auth looks it up; in env->arena */
 	struct envelope *env;  /* NULL outside a transaction */
 	struct intake *intake; /* the message while it arrives, see receive.h */
 };
@@ -53,50 +52,58 @@ void session_stop(struct session *s);
 
 /* --- for the handlers of commands --- */
 
-/* Read the next command. */
+/* The step that reads the next command. */
 enum step session_command(struct task *t);
+/* This command is done: on to the next (errors cost time). */
 enum step session_next(struct session *s);
 void session_reply(struct session *s, enum reply_id id);
 void session_reply_with(struct session *s, enum reply_id id, struct str detail);
-/* A reply and then the next command. */
+/* A line of our own making, without CRLF. */
+void session_line(struct session *s, struct str line);
+/* A reply, then the next command. */
 enum step session_answer(struct session *s, enum reply_id id);
 /* A reply, then close. */
 enum step session_close(struct session *s, enum reply_id id);
-/* Wait for input for at most `us` in all, counted from the first call of a wait: `fresh`. */
+/* Wait for input, at most `us` from the first time a wait is `fresh`. The step is called again. */
 enum step session_await(struct session *s, int64_t us, bool fresh);
-/* What to do when STEP_IN brought nothing: 0 go on waiting, else return that step. */
+/* There was no input to go on with: has the wait ended for good? Then *next_out is the step to
+   return. */
 bool session_lost(struct session *s, enum step *next_out);
-/* Ask a role; t->step goes on when it has answered. */
+/* Ask a role; `then` goes on when it has answered, with t->rc and s->call.reply. */
 enum step session_call(struct session *s, enum role_id role, const struct msg_type *type,
 	const void *request, enum step (*then)(struct task *));
-/* End the transaction: tell what was refused, forget the rest. */
+/* End the transaction: what was refused goes into the audit, the rest is forgotten. */
 void session_reset(struct session *s);
 /* Forget everything but the connection (after STARTTLS, XCLIENT). */
 void session_forget(struct session *s);
 /* May a password come over this connection? */
 bool session_may_auth(const struct session *s);
-bool session_at(const struct session *s, unsigned at);
-/* Octets a heap string of the session takes over. */
+static inline bool session_at(const struct session *s, unsigned at)
+{
+	return (s->service->at & at) != 0;
+}
+/* Put a copy of `value` into a heap string of the session. */
 void session_set(struct str *field, struct str value);
 /* "192.0.2.1", or "" for a peer without an address. */
 struct str session_ip(const struct session *s, char out[NET_ADDR_TEXT]);
 
-/* --- the commands, one function per row of verb.c --- */
+/* --- what the other files add --- */
 
 /* verb.c: run one line. */
 enum step verb_line(struct session *s, struct str line);
+
+/* mail.c */
+enum step mail_begin(struct session *s, struct str args);
+enum step rcpt_begin(struct session *s, struct str args);
 
 /* data.c */
 enum step data_begin(struct session *s, struct str args);
 enum step bdat_begin(struct session *s, struct str args);
 
-/* submission.c */
+/* login.c */
 enum step auth_begin(struct session *s, struct str args);
-/* The envelope sender belongs to the login? Goes on to `then` or answers. */
-enum step submission_sender(struct session *s);
 /* The words behind AUTH in the reply to EHLO. */
-struct str auth_mechanisms(void);
+extern const char auth_mechanisms[];
 
 /* xclient.c */
 enum step xclient_begin(struct session *s, struct str args);
-bool xclient_allowed(const struct session *s);
