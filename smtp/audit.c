@@ -3,6 +3,7 @@
 #include "smtp/audit.h"
 
 #include "smtp/receive.h"
+#include "store/op.h"
 
 enum { POSTS_MAX = 1000, NAME_MAX_LEN = 255 };
 
@@ -56,8 +57,8 @@ void audit_fill(
 		.login = s->login,
 		.from = e->mail.from.text,
 		.reply = reply};
-	if (c) {
-		out->peer = arena_dup(a, session_ip(s, ip));
+	out->peer = arena_dup(a, session_ip(s, ip));
+	if (c) { /* it is gone when the client went away within the transaction */
 		out->tls = arena_fmt(a, "%.*s%s%.*s", STR_ARG(conn_tls_version(c)),
 			conn_is_tls(c) ? " " : "", STR_ARG(conn_tls_cipher(c)));
 	}
@@ -88,9 +89,10 @@ static void post_ended(struct task *t)
 static enum step post_done(struct task *t)
 {
 	struct post *p = task_of(t, struct post, task);
-	if (t->rc < 0 && p->server) {
+	if (p->call.link) { return STEP_WAIT; } /* its first run: nobody has answered yet */
+	if (p->call.rc < 0 && p->server) {
 		log_event(LOG_WARN, &(struct log_ctx){.role = p->server->role->ops->name},
-			"audit record lost", "reason=%s", err_name(t->rc));
+			"audit record lost", "reason=%s", err_name(p->call.rc));
 	}
 	return STEP_DONE;
 }
@@ -104,7 +106,6 @@ static void post_start(struct server *sv, struct audit *record)
 	list_add(&sv->posts, &p->node);
 	sv->posts_n++;
 	task_start(sv->role->loop, &p->task, NULL, post_done, post_ended);
-	p->task.waiting = STEP_WAIT;
 	link_call(sv->role->peer[ROLE_STORE], &p->call, &p->task, &OP_AUDIT, &op, 0);
 }
 

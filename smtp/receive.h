@@ -9,6 +9,7 @@
 
 struct intake {
 	struct dot dot;
+	struct arena arena;
 	struct spool *spool; /* NULL until the header has been let through */
 	struct buf header;   /* what came until then */
 	size_t scanned, header_len;
@@ -16,7 +17,7 @@ struct intake {
 	bool header_due;  /* complete, and now to be judged */
 	bool chunked;     /* came by BDAT */
 	struct header_facts facts;
-	struct addr *authors; /* submission: whom From and Sender name */
+	struct addr *authors; /* submission: whom From and Sender name; in arena */
 	size_t authors_n, author_at;
 	enum reply_id fault; /* why it will be refused; REPLY_N = it will not */
 	struct str fault_detail;

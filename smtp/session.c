@@ -25,15 +25,13 @@ void session_set(struct str *field, struct str value)
 
 struct str session_ip(const struct session *s, char out[NET_ADDR_TEXT])
 {
-	return str_of(net_addr_ip(conn_peer(s->task.conn), out));
+	return str_of(net_addr_ip(&s->peer, out));
 }
 
 bool session_may_auth(const struct session *s)
 {
-	const struct conn *c = s->task.conn;
-	bool local = net_addr_is_loopback(conn_peer(c)) && !s->proxied;
-	return conn_is_tls(c) ||
-	       (local && s->server->conf->auth_without_tls == AUTH_PLAIN_LOOPBACK);
+	return conn_is_tls(s->task.conn) ||
+	       (net_addr_is_loopback(&s->peer) && s->server->conf->auth_without_tls == AUTH_PLAIN_LOOPBACK);
 }
 
 /* --- replies --- */
@@ -244,7 +242,7 @@ static void say_hello(struct session *s)
 static enum step session_enter(struct session *s)
 {
 	struct server *sv = s->server;
-	const struct net_addr *peer = conn_peer(s->task.conn);
+	const struct net_addr *peer = &s->peer;
 	char ip[NET_ADDR_TEXT];
 	enum reply_id id = REPLY_POLICY_NO;
 	struct str why = STR("");
@@ -319,15 +317,14 @@ static enum step session_proxy(struct task *t)
 	timer_stop(&t->timer);
 	conn_eat(t->conn, used);
 	conn_read_size(t->conn, CONN_READ);
-	s->proxied = true;
-	if (p.source.sa.sa_family != AF_UNSPEC) { conn_set_peer(t->conn, &p.source); }
+	if (p.source.sa.sa_family != AF_UNSPEC) { s->peer = p.source; }
 	return session_begin(s);
 }
 
 static enum step session_first(struct task *t)
 {
 	struct session *s = session_of(t);
-	if (!nets_has(&s->server->proxy_from, conn_peer(t->conn))) { return session_begin(s); }
+	if (!nets_has(&s->server->proxy_from, &s->peer)) { return session_begin(s); }
 	if (s->service->tls_first) { conn_read_size(t->conn, 1); }
 	t->step = session_proxy;
 	return STEP_MORE;
@@ -338,6 +335,7 @@ void session_start(struct server *sv, const struct service *service, struct conn
 	struct session *s = xnew(struct session);
 	s->server = sv;
 	s->service = service;
+	s->peer = *conn_peer(c);
 	s->log = (struct log_ctx){.role = sv->role->ops->name, .session = ++sv->next_session};
 	list_add(&sv->sessions, &s->node);
 	sv->sessions_n++;

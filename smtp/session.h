@@ -21,6 +21,7 @@ struct session {
 	const struct service *service;
 	struct task task;
 	struct log_ctx log;
+	struct net_addr peer; /* as the connection, PROXY or XCLIENT told it */
 	struct peer_ticket ticket;
 	struct call call; /* to auth or store, one at a time */
 	struct buf out;   /* replies of this batch (RFC 2920 3.2) */
@@ -32,9 +33,9 @@ struct session {
 	bool esmtp;       /* EHLO or LHLO rather than HELO */
 	bool listening;   /* waits for a command: may be told to leave */
 	bool skipping;    /* within a line that is too long */
-	bool proxied;     /* the PROXY header has been read */
 	uint8_t hits[POLICY_N];
 	uint32_t messages, errors, idle_commands, errors_paid;
+	uint64_t drain_left; /* octets of a refused chunk */
 	struct buf auth_user;  /* AUTH LOGIN: between its two answers */
 	struct envelope *env;  /* NULL outside a transaction */
 	struct intake *intake; /* the message while it arrives, see receive.h */
