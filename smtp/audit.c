@@ -35,8 +35,7 @@ static struct audit_rcpt rcpt_record(const struct envelope *e, const struct env_
 		const struct env_target *t = &e->targets[i];
 		if (t->remote) {
 			out.outcome = RCPT_QUEUED;
-		} else if (out.outcome == RCPT_DUPLICATE &&
-			   e->locals[t->at].rcpt.p == r->text.p) {
+		} else if (out.outcome == RCPT_DUPLICATE && e->locals[t->at].rcpt.p == r->text.p) {
 			out.outcome = RCPT_DELIVERED;
 		}
 	}

@@ -71,8 +71,8 @@ enum step data_begin(struct session *s, struct str args)
 {
 	(void)args; /* the table has none for DATA */
 	if (s->intake) {
-		return session_answer(s, s->intake->fault == REPLY_N ? REPLY_MIXED_DATA
-								     : REPLY_FAILED_BDAT);
+		return session_answer(
+			s, s->intake->fault == REPLY_N ? REPLY_MIXED_DATA : REPLY_FAILED_BDAT);
 	}
 	if (s->env->mail.body & BODY_BINARY) { return session_answer(s, REPLY_NEEDS_BDAT); }
 	intake_start(s, false);

@@ -9,8 +9,8 @@
 
 enum {
 	TEXT_LINE_MAX = 64 * 1024,
-	OP_OVERHEAD = 8 * 1024,  /* of an operation's frame: fixed fields */
-	RCPT_OVERHEAD = 64       /* per recipient: lengths and numbers */
+	OP_OVERHEAD = 8 * 1024, /* of an operation's frame: fixed fields */
+	RCPT_OVERHEAD = 64      /* per recipient: lengths and numbers */
 };
 
 static struct metric accepted = {
@@ -221,8 +221,8 @@ static enum step refuse_for(struct session *s, int rc)
 
 /* What became of one recipient: the worst of the mailboxes it leads to, so that whoever tries again
    reaches them all. */
-static int rcpt_rc(const struct envelope *e, const struct env_rcpt *r,
-	const struct op_deliver_reply *reply)
+static int rcpt_rc(
+	const struct envelope *e, const struct env_rcpt *r, const struct op_deliver_reply *reply)
 {
 	int rc = 0;
 	for (uint32_t i = r->first; i < r->first + r->count; i++) {
@@ -258,9 +258,8 @@ static enum step receive_done(struct task *t)
 	s->errors = s->errors_paid = s->idle_commands = 0;
 	metric_register(&accepted);
 	metric_add(&accepted, 1);
-	log_event(LOG_INFO, &s->log, "accepted", "id=%.*s from=%.*s rcpt=%u size=%llu",
-		STR_ARG(id), STR_ARG(e->mail.from.text), e->accepted_n,
-		(unsigned long long)s->intake->size);
+	log_event(LOG_INFO, &s->log, "accepted", "id=%.*s from=%.*s rcpt=%u size=%llu", STR_ARG(id),
+		STR_ARG(e->mail.from.text), e->accepted_n, (unsigned long long)s->intake->size);
 	if (session_at(s, AT_LMTP)) {
 		answer_each(s, s->call.reply, id);
 	} else {
@@ -318,8 +317,7 @@ static enum step deliver(struct session *s)
 		.expires_us = now + relay->lifetime_us,
 		.partial = session_at(s, AT_LMTP)};
 	spool_body(s->intake->spool, &op.body);
-	struct str reply =
-		arena_fmt(&e->arena, "250 2.0.0 Ok: queued as %s", id_text(e->id, id));
+	struct str reply = arena_fmt(&e->arena, "250 2.0.0 Ok: queued as %s", id_text(e->id, id));
 	audit_fill(s, s->service->audit, reply, &e->arena, &op.audit);
 	if (!fits(&op)) { return refuse(s, REPLY_TOO_MANY_RCPTS, STR("of this message")); }
 	return session_call(s, ROLE_STORE, &OP_DELIVER, &op, receive_done);
@@ -338,14 +336,16 @@ static void judge_text(struct session *s)
 	}
 }
 
-/* A message that is all header: the empty line that ends it is missing. */
+/* The message ends with its header; the empty line behind it may be missing. */
 static enum step end_header(struct session *s)
 {
 	struct intake *in = s->intake;
-	struct str header = buf_view(&in->header);
-	buf_str(&in->header,
-		header.n == 0 || str_ends(header, STR("\r\n")) ? STR("\r\n") : STR("\r\n\r\n"));
-	in->header_len = in->header.n;
+	if (!in->header_due) {
+		struct str header = buf_view(&in->header);
+		bool whole = header.n == 0 || str_ends(header, STR("\r\n"));
+		buf_str(&in->header, whole ? STR("\r\n") : STR("\r\n\r\n"));
+		in->header_len = in->header.n;
+	}
 	in->resume = receive_end;
 	s->task.step = receive_header;
 	return STEP_MORE;

@@ -17,6 +17,7 @@ static const struct {
 	[REPLY_START_DATA] = {354, "End data with <CR><LF>.<CR><LF>"},
 	[REPLY_START_TLS] = {220, "2.0.0 Ready to start TLS"},
 	[REPLY_VRFY] = {252, "2.5.0 Send mail and see"},
+	[REPLY_HELP] = {214, "2.0.0 See RFC 5321"},
 	[REPLY_AUTH_OK] = {235, "2.7.0 Authentication succeeded"},
 	[REPLY_AUTH_USER] = {334, "VXNlcm5hbWU6"},     /* Username: */
 	[REPLY_AUTH_PASSWORD] = {334, "UGFzc3dvcmQ6"}, /* Password: */
@@ -43,7 +44,6 @@ static const struct {
 	[REPLY_BAD_SENDER] = {501, "5.1.7 Malformed sender address"},
 	[REPLY_BAD_RCPT] = {501, "5.1.3 Malformed recipient address"},
 	[REPLY_NEEDS_UTF8] = {553, "5.6.7 The address needs SMTPUTF8"},
-	[REPLY_NEEDS_UTF8_LATER] = {550, "5.6.7 The address needs SMTPUTF8"},
 	[REPLY_NEEDS_HELO] = {503, "5.5.1 Say hello first"},
 	[REPLY_NEEDS_MAIL] = {503, "5.5.1 MAIL first"},
 	[REPLY_NEEDS_RCPT] = {503, "5.5.1 No valid recipients"},
@@ -67,6 +67,7 @@ static const struct {
 
 	[REPLY_SENDER_NOT_YOURS] = {553, "5.7.1 Not your sender address:"},
 	[REPLY_SENDER_NULL] = {553, "5.7.1 Mail of users needs a sender address"},
+	[REPLY_SENDER_LATER] = {451, "4.3.0 Cannot check the sender now"},
 	[REPLY_NO_USER] = {550, "5.1.1 No such user:"},
 	[REPLY_NO_RELAY] = {550, "5.7.1 Relaying denied:"},
 	[REPLY_RCPT_FULL] = {452, "4.2.2 Mailbox full:"},
@@ -81,6 +82,7 @@ static const struct {
 	[REPLY_LOOP] = {554, "5.4.6 Mail loop"},
 	[REPLY_FROM_NOT_ONE] = {550, "5.7.1 Message needs one From field with addresses"},
 	[REPLY_FROM_NOT_YOURS] = {550, "5.7.1 Not your author address:"},
+	[REPLY_AUTHOR_LATER] = {451, "4.3.0 Cannot check the author now"},
 	[REPLY_STORE_LATER] = {451, "4.3.0 Cannot store the message now"},
 	[REPLY_STORE_FULL] = {452, "4.3.1 Storage is full"},
 	[REPLY_QUOTA] = {452, "4.2.2 Mailbox full"},

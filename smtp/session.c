@@ -31,7 +31,8 @@ struct str session_ip(const struct session *s, char out[NET_ADDR_TEXT])
 bool session_may_auth(const struct session *s)
 {
 	return conn_is_tls(s->task.conn) ||
-	       (net_addr_is_loopback(&s->peer) && s->server->conf->auth_without_tls == AUTH_PLAIN_LOOPBACK);
+	       (net_addr_is_loopback(&s->peer) &&
+		       s->server->conf->auth_without_tls == AUTH_PLAIN_LOOPBACK);
 }
 
 /* --- replies --- */

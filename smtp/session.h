@@ -35,8 +35,11 @@ struct session {
 	bool skipping;    /* within a line that is too long */
 	uint8_t hits[POLICY_N];
 	uint32_t messages, errors, idle_commands, errors_paid;
-	uint64_t drain_left; /* octets of a refused chunk */
-	struct buf auth_user;  /* AUTH LOGIN: between its two answers */
+	uint64_t drain_left;  /* octets of a refused chunk */
+	struct buf auth_user; /* AUTH LOGIN: between its two answers */
+	/* AUTH: takes the next response, decoded */
+	enum step (*auth_response)(struct session *s, struct str text);
+	struct rcpt_args rcpt; /* RCPT: while auth looks it up; strings in env->arena */
 	struct envelope *env;  /* NULL outside a transaction */
 	struct intake *intake; /* the message while it arrives, see receive.h */
 };
@@ -100,6 +103,9 @@ enum step rcpt_begin(struct session *s, struct str args);
 /* data.c */
 enum step data_begin(struct session *s, struct str args);
 enum step bdat_begin(struct session *s, struct str args);
+
+/* verb.c: a number as text, in `out`. */
+struct str u64_text(uint64_t v, char out[24]);
 
 /* login.c */
 enum step auth_begin(struct session *s, struct str args);

@@ -16,5 +16,3 @@ enum verb_needs {
 
 /* Is all of `needs` true? If not, *missing_out is the reply. */
 bool verb_may(const struct session *s, unsigned needs, enum reply_id *missing_out);
-/* A number as text, in `out`. */
-struct str u64_text(uint64_t v, char out[24]);

@@ -1,0 +1,142 @@
+/* MAIL and RCPT. Runs in mx and submit. Whether an address exists, and to whom it belongs, is
+   auth's to say. */
+#include "smtp/verb.h"
+
+static const enum reply_id mail_errors[] = {
+	[COMMAND_SYNTAX] = REPLY_SYNTAX,
+	[COMMAND_BAD_PATH] = REPLY_BAD_SENDER,
+	[COMMAND_PARAM_UNKNOWN] = REPLY_PARAM_UNKNOWN,
+	[COMMAND_PARAM_BAD] = REPLY_PARAM_BAD,
+	[COMMAND_NEEDS_UTF8] = REPLY_NEEDS_UTF8,
+};
+static const enum reply_id rcpt_errors[] = {
+	[COMMAND_SYNTAX] = REPLY_SYNTAX,
+	[COMMAND_BAD_PATH] = REPLY_BAD_RCPT,
+	[COMMAND_PARAM_UNKNOWN] = REPLY_PARAM_UNKNOWN,
+	[COMMAND_PARAM_BAD] = REPLY_PARAM_BAD,
+	[COMMAND_NEEDS_UTF8] = REPLY_NEEDS_UTF8,
+};
+
+/* --- MAIL --- */
+
+static void forget_mail(struct session *s)
+{
+	envelope_free(s->env);
+	s->env = NULL;
+}
+
+static enum step refuse_mail(struct session *s, enum reply_id id, struct str detail)
+{
+	session_reply_with(s, id, detail);
+	forget_mail(s);
+	return session_next(s);
+}
+
+static enum step sender_checked(struct task *t)
+{
+	struct session *s = session_of(t);
+	const struct auth_may_send_reply *reply = s->call.reply;
+	if (s->call.rc < 0) { return refuse_mail(s, REPLY_SENDER_LATER, STR("")); }
+	if (!reply->allowed) {
+		return refuse_mail(s, REPLY_SENDER_NOT_YOURS, s->env->mail.from.text);
+	}
+	call_fini(&s->call);
+	return session_answer(s, REPLY_SENDER_OK);
+}
+
+/* The sender of a submitted message is one of the login's addresses. */
+static enum step check_sender(struct session *s)
+{
+	struct auth_may_send ask = {.aid = s->aid, .address = s->env->mail.from.text};
+	if (ask.address.n == 0) { return refuse_mail(s, REPLY_SENDER_NULL, STR("")); }
+	if (str_ieq(ask.address, s->login)) { return session_answer(s, REPLY_SENDER_OK); }
+	return session_call(s, ROLE_AUTH, &AUTH_MAY_SEND, &ask, sender_checked);
+}
+
+enum step mail_begin(struct session *s, struct str args)
+{
+	bool submit = session_at(s, AT_SUBMIT);
+	enum reply_id id = REPLY_POLICY_NO;
+	struct str why = STR("");
+	if (s->messages >= s->server->conf->messages_max) {
+		return session_close(s, REPLY_TOO_MANY_MESSAGES);
+	}
+	s->env = envelope_new(loop_now_us(s->task.loop));
+	enum command_error error = mail_args_parse(args, submit, &s->env->arena, &s->env->mail);
+	if (error) { return refuse_mail(s, mail_errors[error], STR("")); }
+	if (policy_run(s, POLICY_MAIL, &id, &why) >= POLICY_DEFER) {
+		return refuse_mail(s, id, why);
+	}
+	return submit ? check_sender(s) : session_answer(s, REPLY_SENDER_OK);
+}
+
+/* --- RCPT --- */
+
+static enum step refuse_rcpt(struct session *s, enum reply_id id, struct str detail)
+{
+	struct buf text = {0};
+	reply_text(id, detail, &text);
+	envelope_refuse(s->env, s->rcpt.to.text, buf_view(&text));
+	buf_fini(&text);
+	session_reply_with(s, id, detail);
+	return session_next(s);
+}
+
+static bool any_remote(const struct auth_resolve_reply *r)
+{
+	for (uint32_t i = 0; i < r->targets_n; i++) {
+		if (r->targets[i].aid == 0) { return true; }
+	}
+	return false;
+}
+
+static bool any_full(const struct auth_resolve_reply *r)
+{
+	for (uint32_t i = 0; i < r->targets_n; i++) {
+		if (r->targets[i].over_quota) { return true; }
+	}
+	return false;
+}
+
+static enum step rcpt_resolved(struct task *t)
+{
+	struct session *s = session_of(t);
+	const struct auth_resolve_reply *r = s->call.reply;
+	struct str rcpt = s->rcpt.to.text;
+	if (s->call.rc < 0) { return refuse_rcpt(s, REPLY_RCPT_LATER, rcpt); }
+	/* the right to relay comes from a login alone; an alias of ours may lead elsewhere */
+	if (!r->local_domain && !s->aid) { return refuse_rcpt(s, REPLY_NO_RELAY, rcpt); }
+	if (r->targets_n == 0) { return refuse_rcpt(s, REPLY_NO_USER, rcpt); }
+	if (any_full(r)) { return refuse_rcpt(s, REPLY_RCPT_FULL, rcpt); }
+	if (any_remote(r) && !s->aid) { s->rcpt.notify &= (uint8_t)~NOTIFY_SUCCESS; }
+	if (envelope_accept(s->env, &s->rcpt, r->targets, r->targets_n) < 0) {
+		return refuse_rcpt(s, REPLY_TOO_MANY_RCPTS, STR(""));
+	}
+	call_fini(&s->call);
+	return session_answer(s, REPLY_RCPT_OK);
+}
+
+static uint64_t rcpts_max(const struct session *s)
+{
+	const struct smtp_conf *c = s->server->conf;
+	return session_at(s, AT_MX)       ? c->recipients_max
+	       : session_at(s, AT_SUBMIT) ? c->submission_recipients_max
+					  : c->lmtp_recipients_max;
+}
+
+enum step rcpt_begin(struct session *s, struct str args)
+{
+	struct envelope *e = s->env;
+	enum reply_id id = REPLY_POLICY_NO;
+	struct str why = STR("");
+	if (s->intake) { return session_answer(s, REPLY_MIXED_DATA); }
+	bool utf8 = (e->mail.body & BODY_SMTPUTF8) != 0;
+	enum command_error error = rcpt_args_parse(args, utf8, &e->arena, &s->rcpt);
+	if (error) { return session_answer(s, rcpt_errors[error]); }
+	if (e->accepted_n >= rcpts_max(s)) { return session_answer(s, REPLY_TOO_MANY_RCPTS); }
+	if (policy_run(s, POLICY_RCPT, &id, &why) >= POLICY_DEFER) {
+		return refuse_rcpt(s, id, why);
+	}
+	struct auth_resolve ask = {.address = s->rcpt.to.text};
+	return session_call(s, ROLE_AUTH, &AUTH_RESOLVE, &ask, rcpt_resolved);
+}
