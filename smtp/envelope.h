@@ -28,6 +28,7 @@ struct envelope {
 	struct mail_args mail;
 	struct env_rcpt *rcpts; /* in the order of the commands, refused ones too */
 	uint32_t rcpts_n, rcpts_cap, accepted_n;
+	uint32_t tried_n; /* RCPT commands, malformed ones too */
 	struct env_target *targets;
 	uint32_t targets_n, targets_cap;
 	struct op_local_rcpt *locals; /* one per account */

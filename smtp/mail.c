@@ -2,6 +2,8 @@
    auth's to say. */
 #include "smtp/verb.h"
 
+enum { TRIES_MAX = 2 * OP_RCPTS_MAX }; /* of RCPT in a transaction: each takes memory */
+
 static const enum reply_id mail_errors[] = {
 	[COMMAND_SYNTAX] = REPLY_SYNTAX,
 	[COMMAND_BAD_PATH] = REPLY_BAD_SENDER,
@@ -116,7 +118,7 @@ static enum step rcpt_resolved(struct task *t)
 	return session_answer(s, REPLY_RCPT_OK);
 }
 
-static uint64_t rcpts_max(const struct session *s)
+uint64_t mail_rcpts_max(const struct session *s)
 {
 	const struct smtp_conf *c = s->server->conf;
 	return session_at(s, AT_MX)       ? c->recipients_max
@@ -129,11 +131,12 @@ enum step rcpt_begin(struct session *s, struct str args)
 	struct envelope *e = s->env;
 	enum reply_id id = REPLY_POLICY_NO;
 	struct str why = STR("");
-	if (s->intake) { return session_answer(s, REPLY_MIXED_DATA); }
+	if (s->intake) { return session_answer(s, REPLY_RCPT_IN_DATA); }
+	if (e->accepted_n >= mail_rcpts_max(s)) { return session_answer(s, REPLY_TOO_MANY_RCPTS); }
+	if (++e->tried_n > TRIES_MAX) { return session_close(s, REPLY_TOO_MANY_ERRORS); }
 	bool utf8 = (e->mail.body & BODY_SMTPUTF8) != 0;
 	enum command_error error = rcpt_args_parse(args, utf8, &e->arena, &s->rcpt);
 	if (error) { return session_answer(s, rcpt_errors[error]); }
-	if (e->accepted_n >= rcpts_max(s)) { return session_answer(s, REPLY_TOO_MANY_RCPTS); }
 	if (policy_run(s, POLICY_RCPT, &id, &why) >= POLICY_DEFER) {
 		return refuse_rcpt(s, id, why);
 	}

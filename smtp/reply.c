@@ -52,6 +52,7 @@ static const struct {
 	[REPLY_NOT_HERE] = {502, "5.5.1 Not offered here"},
 	[REPLY_NEEDS_BDAT] = {503, "5.5.1 BINARYMIME needs BDAT"},
 	[REPLY_MIXED_DATA] = {503, "5.5.1 DATA after BDAT"},
+	[REPLY_RCPT_IN_DATA] = {503, "5.5.1 The message has begun"},
 	[REPLY_FAILED_BDAT] = {503, "5.5.1 The message was refused, RSET"},
 	[REPLY_TLS_TWICE] = {503, "5.5.1 TLS is active already"},
 	[REPLY_TLS_AWAY] = {454, "4.7.0 TLS is not available"},

@@ -60,7 +60,7 @@ void session_reply(struct session *s, enum reply_id id)
 
 /* The replies of a batch go out in one write, when there is nothing left to do without the client.
  */
-static void flush_replies(struct session *s)
+void session_flush(struct session *s)
 {
 	conn_put(s->task.conn, buf_view(&s->out));
 	buf_fini(&s->out);
@@ -70,7 +70,7 @@ enum step session_close(struct session *s, enum reply_id id)
 {
 	session_reply(s, id);
 	log_event(LOG_INFO, &s->log, "closing", "code=%u", reply_code(id));
-	flush_replies(s);
+	session_flush(s);
 	return STEP_CLOSE;
 }
 
@@ -81,7 +81,7 @@ enum step session_next(struct session *s)
 	if (s->errors >= conf->errors_max) { return session_close(s, REPLY_TOO_MANY_ERRORS); }
 	if (s->errors > conf->errors_soft && s->errors > s->errors_paid) {
 		s->errors_paid = s->errors;
-		flush_replies(s);
+		session_flush(s);
 		task_sleep(&s->task, SECOND_US);
 		return STEP_WAIT;
 	}
@@ -98,7 +98,7 @@ enum step session_answer(struct session *s, enum reply_id id)
 
 enum step session_await(struct session *s, int64_t us, bool fresh)
 {
-	flush_replies(s);
+	session_flush(s);
 	s->task.rc = 0;
 	if (fresh || !timer_armed(&s->task.timer)) { task_sleep(&s->task, us); }
 	return STEP_IN;
@@ -114,7 +114,7 @@ bool session_lost(struct session *s, enum step *next_out)
 	if (conn_status(c) == CONN_OPEN) { return false; }
 	log_event(LOG_INFO, &s->log, "lost", "status=%s",
 		conn_status(c) == CONN_EOF ? "closed" : "failed");
-	flush_replies(s); /* a client that closed its side only may still read */
+	session_flush(s); /* a client that closed its side only may still read */
 	*next_out = STEP_CLOSE;
 	return true;
 }
@@ -216,7 +216,7 @@ enum step session_command(struct task *t)
 	struct session *s = session_of(t);
 	struct str line;
 	if (s->server->role->stopping) { return session_close(s, REPLY_STOPPING); }
-	if (s->out.n >= SESSION_OUT_MAX) { flush_replies(s); }
+	if (s->out.n >= SESSION_OUT_MAX) { session_flush(s); }
 	if (conn_out_full(t->conn)) {
 		conn_deadline(t->conn, s->server->conf->command_timeout_us);
 		return STEP_OUT;
@@ -240,13 +240,15 @@ static void say_hello(struct session *s)
 }
 
 /* Who may come in; the address is known now. */
-static enum step session_enter(struct session *s)
+enum step session_enter(struct session *s)
 {
 	struct server *sv = s->server;
 	const struct net_addr *peer = &s->peer;
 	char ip[NET_ADDR_TEXT];
 	enum reply_id id = REPLY_POLICY_NO;
 	struct str why = STR("");
+	peers_leave(&s->ticket);
+	memset(s->hits, 0, sizeof s->hits);
 	log_event(LOG_DEBUG, &s->log, "connect", "peer=%.*s service=%s", STR_ARG(session_ip(s, ip)),
 		s->service->name);
 	if (sv->sessions_n > sv->conf->sessions_max) {

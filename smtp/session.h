@@ -68,6 +68,10 @@ void session_line(struct session *s, struct str line);
 enum step session_answer(struct session *s, enum reply_id id);
 /* A reply, then close. */
 enum step session_close(struct session *s, enum reply_id id);
+/* Who is there? Greet, or refuse; also when XCLIENT has told another address. */
+enum step session_enter(struct session *s);
+/* Hand the replies of the batch over to the connection. */
+void session_flush(struct session *s);
 /* Wait for input, at most `us` from the first time a wait is `fresh`. The step is called again. */
 enum step session_await(struct session *s, int64_t us, bool fresh);
 /* There was no input to go on with: has the wait ended for good? Then *next_out is the step to
@@ -99,6 +103,8 @@ enum step verb_line(struct session *s, struct str line);
 /* mail.c */
 enum step mail_begin(struct session *s, struct str args);
 enum step rcpt_begin(struct session *s, struct str args);
+/* Recipients that one message may have here. */
+uint64_t mail_rcpts_max(const struct session *s);
 
 /* data.c */
 enum step data_begin(struct session *s, struct str args);
@@ -114,3 +120,6 @@ extern const char auth_mechanisms[];
 
 /* xclient.c */
 enum step xclient_begin(struct session *s, struct str args);
+bool xclient_allowed(const struct session *s);
+/* The words behind XCLIENT in the reply to EHLO. */
+extern const char xclient_attributes[];
