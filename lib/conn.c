@@ -353,6 +353,12 @@ struct str conn_in(const struct conn *c)
 	return c->in.n > c->in_at ? str_make(c->in.p + c->in_at, unread(c)) : STR("");
 }
 
+bool conn_has_input(const struct conn *c)
+{
+	char octet;
+	return unread(c) || recv(c->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void conn_eat(struct conn *c, size_t n)
 {
 	assert(n <= unread(c));

@@ -43,6 +43,8 @@ void conn_set_peer(struct conn *c, const struct net_addr *a);
 /* Input. */
 struct str conn_in(const struct conn *c); /* what is buffered; valid until the step returns */
 void conn_eat(struct conn *c, size_t n);
+/* Has the peer sent something already, without waiting for it? */
+bool conn_has_input(const struct conn *c);
 /* Cut a line ended by CRLF (not counted in *line_out) of at most `max` octets without it; it is
    eaten, but stays valid until the step returns or more input is cut. 1 a line, 0 not yet complete,
    ERR_LIMIT when longer, ERR_SYNTAX on a LF without CR. */

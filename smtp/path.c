@@ -58,7 +58,7 @@ bool path_is_literal(struct str s)
 static bool is_dot_string(struct str s)
 {
 	struct str atom;
-	bool more = s.n > 0;
+	bool more = true;
 	while (more) {
 		more = str_cut(&s, '.', &atom);
 		for (size_t i = 0; i < atom.n; i++) {
@@ -66,7 +66,7 @@ static bool is_dot_string(struct str s)
 		}
 		if (atom.n == 0) { return false; }
 	}
-	return s.n == 0;
+	return true;
 }
 
 /* Unquote into `out` (room for `s`). *rest stands behind the closing quote. */

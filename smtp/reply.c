@@ -92,6 +92,8 @@ static const struct {
 
 	[REPLY_POLICY_LATER] = {451, "4.7.1 Try again later, reason:"},
 	[REPLY_POLICY_NO] = {550, "5.7.1 Refused, reason:"},
+	[REPLY_EARLY_LATER] = {421, "4.7.0 Wait for the greeting"},
+	[REPLY_EARLY_NO] = {554, "5.5.1 Wait for the greeting"},
 	[REPLY_RATE] = {421, "4.7.0 Too many connections from your network"},
 };
 

@@ -5,4 +5,4 @@
 #include "lib/role.h"
 
 extern const struct role_ops mx_role, submit_role, relay_role;
-extern const struct conf_section smtp_conf_section, relay_conf_section;
+extern const struct conf_section smtp_conf_section, policy_conf_section, relay_conf_section;

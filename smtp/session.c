@@ -150,10 +150,9 @@ void session_forget(struct session *s)
 	buf_fini(&s->auth_user);
 }
 
-static void session_ended(struct task *t)
+/* Let go of all that belongs to the server. */
+static void leave(struct session *s)
 {
-	struct session *s = session_of(t);
-	struct server *sv = s->server;
 	session_forget(s);
 	session_set(&s->name, STR(""));
 	call_fini(&s->call);
@@ -161,9 +160,25 @@ static void session_ended(struct task *t)
 	peers_leave(&s->ticket);
 	list_del(&s->node);
 	metric_sub(&sessions, 1);
-	log_event(LOG_DEBUG, &s->log, "end", "messages=%u errors=%u", s->messages, s->errors);
+}
+
+static void session_ended(struct task *t)
+{
+	struct session *s = session_of(t);
+	struct server *sv = s->server;
+	if (sv) {
+		log_event(LOG_DEBUG, &s->log, "end", "messages=%u", s->messages);
+		leave(s);
+		server_session_ended(sv);
+	}
 	free(s);
-	server_session_ended(sv);
+}
+
+void session_abandon(struct session *s)
+{
+	leave(s);
+	s->server = NULL;
+	task_kill(&s->task);
 }
 
 void session_stop(struct session *s)
@@ -243,7 +258,7 @@ static void say_hello(struct session *s)
 enum step session_enter(struct session *s)
 {
 	struct server *sv = s->server;
-	const struct net_addr *peer = &s->peer;
+	const struct net_addr *peer = conn_peer(s->task.conn); /* for LMTP: who hands over */
 	char ip[NET_ADDR_TEXT];
 	enum reply_id id = REPLY_POLICY_NO;
 	struct str why = STR("");
@@ -333,6 +348,12 @@ static enum step session_first(struct task *t)
 	return STEP_MORE;
 }
 
+void session_register(void)
+{
+	metric_register(&sessions);
+	metric_register(&sessions_total);
+}
+
 void session_start(struct server *sv, const struct service *service, struct conn *c)
 {
 	struct session *s = xnew(struct session);
@@ -342,8 +363,6 @@ void session_start(struct server *sv, const struct service *service, struct conn
 	s->log = (struct log_ctx){.role = sv->role->ops->name, .session = ++sv->next_session};
 	list_add(&sv->sessions, &s->node);
 	sv->sessions_n++;
-	metric_register(&sessions);
-	metric_register(&sessions_total);
 	metric_add(&sessions, 1);
 	metric_add(&sessions_total, 1);
 	task_start(sv->role->loop, &s->task, c, session_first, session_ended);

@@ -32,6 +32,7 @@ struct session {
 	bool greeted;     /* a valid command has come */
 	bool esmtp;       /* EHLO or LHLO rather than HELO */
 	bool listening;   /* waits for a command: may be told to leave */
+	bool too_fast;    /* as counted when it connected, see policy.c */
 	bool skipping;    /* within a line that is too long */
 	uint8_t hits[POLICY_N];
 	uint32_t messages, errors, idle_commands, errors_paid;
@@ -51,6 +52,10 @@ static inline struct session *session_of(struct task *t)
 
 /* Take over an accepted connection. */
 void session_start(struct server *sv, const struct service *service, struct conn *c);
+/* The role ends now: give up whatever is in progress. */
+void session_abandon(struct session *s);
+/* Register what is counted. */
+void session_register(void);
 /* The server stops: leave as soon as nothing is promised. */
 void session_stop(struct session *s);
 

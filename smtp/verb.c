@@ -61,17 +61,17 @@ static const struct keyword {
 	bool (*when)(const struct session *s); /* NULL: always */
 	void (*add_args)(const struct session *s, struct buf *out);
 } keywords[] = {
-	{"PIPELINING", AT_ALL, NULL, NULL},	    /* RFC 2920 */
-	{"SIZE", AT_ALL, NULL, add_size},	    /* RFC 1870 */
-	{"8BITMIME", AT_ALL, NULL, NULL},	    /* RFC 6152 */
-	{"SMTPUTF8", AT_ALL, NULL, NULL},	    /* RFC 6531 */
-	{"ENHANCEDSTATUSCODES", AT_ALL, NULL, NULL}, /* RFC 2034 */
-	{"STARTTLS", AT_ALL, tls_possible, NULL},   /* RFC 3207 */
+	{"PIPELINING", AT_ALL, NULL, NULL},           /* RFC 2920 */
+	{"SIZE", AT_ALL, NULL, add_size},             /* RFC 1870 */
+	{"8BITMIME", AT_ALL, NULL, NULL},             /* RFC 6152 */
+	{"SMTPUTF8", AT_ALL, NULL, NULL},             /* RFC 6531 */
+	{"ENHANCEDSTATUSCODES", AT_ALL, NULL, NULL},  /* RFC 2034 */
+	{"STARTTLS", AT_ALL, tls_possible, NULL},     /* RFC 3207 */
 	{"AUTH", AT_SUBMIT, auth_possible, add_auth}, /* RFC 4954 */
-	{"CHUNKING", AT_ALL, NULL, NULL},	    /* RFC 3030 */
-	{"BINARYMIME", AT_ALL, NULL, NULL},	    /* RFC 3030 */
-	{"DSN", AT_ALL, NULL, NULL},		    /* RFC 3461 */
-	{"LIMITS", AT_ALL, NULL, add_limits},	    /* RFC 9422 */
+	{"CHUNKING", AT_ALL, NULL, NULL},             /* RFC 3030 */
+	{"BINARYMIME", AT_ALL, NULL, NULL},           /* RFC 3030 */
+	{"DSN", AT_ALL, NULL, NULL},                  /* RFC 3461 */
+	{"LIMITS", AT_ALL, NULL, add_limits},         /* RFC 9422 */
 	{"XCLIENT", AT_ALL, xclient_allowed, add_xclient},
 	{"HELP", AT_ALL, NULL, NULL},
 };
@@ -206,7 +206,7 @@ static enum step tls_begin(struct task *t)
 static enum step run_starttls(struct session *s, struct str args)
 {
 	(void)args; /* none, says the table */
-	if (conn_is_tls(s->task.conn)) { return session_answer(s, REPLY_TLS_TWICE); }
+	if (conn_is_tls(s->task.conn) || s->aid) { return session_answer(s, REPLY_TLS_TWICE); }
 	if (!s->server->role->tls) { return session_answer(s, REPLY_TLS_AWAY); }
 	if (conn_in(s->task.conn).n) {
 		log_event(LOG_WARN, &s->log, "dropped", "reason=text behind STARTTLS");
@@ -224,20 +224,20 @@ static const struct verb verbs[] = {
 	{{"AUTH", 4}, AT_SUBMIT, NEEDS_HELO | NEEDS_NO_MAIL, auth_begin}, /* RFC 4954 4 */
 	{{"BDAT", 4}, AT_ALL, 0, bdat_begin}, /* RFC 3030 2; reads its chunk in any case */
 	{{"DATA", 4}, AT_ALL, NEEDS_NO_ARGS | NEEDS_HELO | NEEDS_LOGIN | NEEDS_MAIL | NEEDS_RCPT,
-		data_begin},			 /* RFC 5321 4.1.1.4 */
-	{{"EHLO", 4}, AT_SMTP, IDLE, run_ehlo},	 /* 4.1.1.1 */
-	{{"HELO", 4}, AT_SMTP, IDLE, run_helo},	 /* 4.1.1.1 */
-	{{"LHLO", 4}, AT_LMTP, IDLE, run_ehlo},	 /* RFC 2033 4.1 */
+		data_begin},                    /* RFC 5321 4.1.1.4 */
+	{{"EHLO", 4}, AT_SMTP, IDLE, run_ehlo}, /* 4.1.1.1 */
+	{{"HELO", 4}, AT_SMTP, IDLE, run_helo}, /* 4.1.1.1 */
+	{{"LHLO", 4}, AT_LMTP, IDLE, run_ehlo}, /* RFC 2033 4.1 */
 	{{"MAIL", 4}, AT_ALL, NEEDS_HELO | NEEDS_LOGIN | NEEDS_NO_MAIL, mail_begin}, /* 4.1.1.2 */
-	{{"NOOP", 4}, AT_ALL, IDLE, run_noop},			   /* 4.1.1.9 */
-	{{"QUIT", 4}, AT_ALL, NEEDS_NO_ARGS, run_quit},		   /* 4.1.1.10 */
-	{{"RCPT", 4}, AT_ALL, NEEDS_HELO | NEEDS_LOGIN | NEEDS_MAIL, rcpt_begin}, /* 4.1.1.3 */
-	{{"RSET", 4}, AT_ALL, NEEDS_NO_ARGS | IDLE, run_rset},	   /* 4.1.1.5 */
+	{{"NOOP", 4}, AT_ALL, IDLE, run_noop},                                       /* 4.1.1.9 */
+	{{"QUIT", 4}, AT_ALL, NEEDS_NO_ARGS, run_quit},                              /* 4.1.1.10 */
+	{{"RCPT", 4}, AT_ALL, NEEDS_HELO | NEEDS_LOGIN | NEEDS_MAIL, rcpt_begin},    /* 4.1.1.3 */
+	{{"RSET", 4}, AT_ALL, NEEDS_NO_ARGS | IDLE, run_rset},                       /* 4.1.1.5 */
 	{{"STARTTLS", 8}, AT_ALL, NEEDS_NO_ARGS | NEEDS_HELO | NEEDS_NO_MAIL,
-		run_starttls},				   /* RFC 3207 4 */
-	{{"VRFY", 4}, AT_ALL, IDLE, run_vrfy},		   /* 4.1.1.6, 7.3 */
-	{{"EXPN", 4}, AT_ALL, IDLE, run_not_here},	   /* 4.1.1.7 */
-	{{"HELP", 4}, AT_ALL, IDLE, run_help},		   /* 4.1.1.8 */
+		run_starttls},                     /* RFC 3207 4 */
+	{{"VRFY", 4}, AT_ALL, IDLE, run_vrfy},     /* 4.1.1.6, 7.3 */
+	{{"EXPN", 4}, AT_ALL, IDLE, run_not_here}, /* 4.1.1.7 */
+	{{"HELP", 4}, AT_ALL, IDLE, run_help},     /* 4.1.1.8 */
 	{{"XCLIENT", 7}, AT_ALL, NEEDS_NO_MAIL, xclient_begin},
 	{{"GET", 3}, AT_ALL, 0, run_drop},
 	{{"POST", 4}, AT_ALL, 0, run_drop},

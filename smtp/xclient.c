@@ -26,7 +26,7 @@ static bool unavailable(struct str value)
 
 static int hex_digit(char c)
 {
-	return ascii_digit(c)		 ? c - '0'
+	return ascii_digit(c)         ? c - '0'
 	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
 	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
 				      : -1;
@@ -66,15 +66,15 @@ static bool take_addr(struct told *t, struct str value)
 static bool take_name(struct told *t, struct str value)
 {
 	t->has_name = true;
-	return unavailable(value) || (decode(value, t->name, &t->name_n) &&
-					     path_is_domain(str_make(t->name, t->name_n)));
+	return unavailable(value) ||
+	       (decode(value, t->name, &t->name_n) && path_is_domain(str_make(t->name, t->name_n)));
 }
 
 static bool take_helo(struct told *t, struct str value)
 {
 	t->has_helo = true;
-	return unavailable(value) || (decode(value, t->helo, &t->helo_n) &&
-					     helo_valid(str_make(t->helo, t->helo_n)));
+	return unavailable(value) ||
+	       (decode(value, t->helo, &t->helo_n) && helo_valid(str_make(t->helo, t->helo_n)));
 }
 
 static bool take_port(struct told *t, struct str value)

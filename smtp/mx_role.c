@@ -1,0 +1,16 @@
+/* The mx role: mail from outside (25) and by LMTP from another server of ours. May deliver, never
+   asks auth for a login. */
+#include "smtp/server.h"
+
+const struct role_ops mx_role = {
+	.id = ROLE_MX,
+	.name = "mx",
+	.peers = UINT32_C(1) << ROLE_STORE | UINT32_C(1) << ROLE_AUTH,
+	.want_tls = true,
+	.start = server_start,
+	.listen = server_listen,
+	.handle = server_handle,
+	.reload = server_reload,
+	.stop = server_stop,
+	.fini = server_fini,
+};
