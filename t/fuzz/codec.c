@@ -1,0 +1,81 @@
+/* Codecs: the strict ones are inverse, the streaming ones do not depend on the pieces, all text is
+   valid UTF-8. The first line names a charset. */
+#include "lib/charset.h"
+#include "lib/codec.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void base64(struct str s)
+{
+	struct buf a = {0}, b = {0};
+	base64_encode(s, &a);
+	int rc = base64_decode(buf_view(&a), &b);
+	assert(rc == 0 && str_eq(buf_view(&b), s));
+	buf_reset(&a);
+	buf_reset(&b);
+	if (base64_decode(s, &a) == 0) {
+		base64_encode(buf_view(&a), &b);
+		assert(str_eq(buf_view(&b), s));
+	}
+	buf_fini(&a);
+	buf_fini(&b);
+}
+
+static void mutf7(struct str s)
+{
+	struct buf a = {0}, b = {0};
+	if (mutf7_decode(s, &a) == 0) {
+		int rc = mutf7_encode(buf_view(&a), &b);
+		assert(rc == 0 && str_eq(buf_view(&b), s));
+	}
+	buf_reset(&a);
+	buf_reset(&b);
+	if (mutf7_encode(s, &a) == 0) {
+		int rc = mutf7_decode(buf_view(&a), &b);
+		assert(rc == 0 && str_eq(buf_view(&b), s));
+	} else {
+		assert(!utf8_valid(s));
+	}
+	buf_fini(&a);
+	buf_fini(&b);
+}
+
+static void transfer(enum transfer kind, struct str s)
+{
+	struct transfer_decoder whole = {.kind = kind}, octets = {.kind = kind};
+	struct buf a = {0}, b = {0};
+	transfer_decode(&whole, s, &a);
+	transfer_end(&whole, &a);
+	for (size_t i = 0; i < s.n; i++) { transfer_decode(&octets, str_sub(s, i, 1), &b); }
+	transfer_end(&octets, &b);
+	assert(str_eq(buf_view(&a), buf_view(&b)) && whole.bad == octets.bad);
+	assert(a.n <= s.n);
+	buf_fini(&a);
+	buf_fini(&b);
+}
+
+static void charset(struct str s)
+{
+	struct buf text = {0}, folded = {0};
+	struct str name;
+	(void)str_cut(&s, '\n', &name); /* without a line end all is the name */
+	int rc = charset_to_utf8(name, s, &text);
+	assert((rc == 0) == charset_known(name));
+	assert(utf8_valid(buf_view(&text)));
+	utf8_fold(s, &folded);
+	assert(utf8_valid(buf_view(&folded)));
+	buf_fini(&text);
+	buf_fini(&folded);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct str s = str_make(size ? (const char *)data : "", size);
+	base64(s);
+	mutf7(s);
+	for (int kind = TRANSFER_NONE; kind <= TRANSFER_UNKNOWN; kind++) {
+		transfer((enum transfer)kind, s);
+	}
+	charset(s);
+	return 0;
+}
