@@ -202,27 +202,50 @@ int charset_to_utf8(struct str name, struct str in, struct buf *out)
 	return 0;
 }
 
-static bool ascii_fold(struct str s, struct buf *out)
+/* Octets of the ASCII (or not ASCII) run that `s` begins with. */
+static size_t run_length(struct str s, bool ascii)
 {
-	char *to = buf_reserve(out, s.n);
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] & 0x80) { return false; }
-		to[i] = ascii_lower(s.p[i]);
-	}
-	buf_grow(out, s.n);
-	return true;
+	size_t n = 0;
+	while (n < s.n && !(s.p[n] & 0x80) == ascii) { n++; }
+	return n;
 }
 
+static void fold_ascii(struct str s, struct buf *out)
+{
+	char *to = buf_reserve(out, s.n);
+	for (size_t i = 0; i < s.n; i++) { to[i] = ascii_lower(s.p[i]); }
+	buf_grow(out, s.n);
+}
+
+/* `s` is valid UTF-8. */
+static void fold_other(struct str s, struct buf *out)
+{
+	uint8_t room[256];
+	size_t n = sizeof room;
+	uint8_t *folded = u8_casefold((const uint8_t *)s.p, s.n, NULL, UNINORM_NFKD, room, &n);
+	if (!folded) { abort(); } /* memory is out */
+	buf_add(out, folded, n);
+	if (folded != room) { free(folded); }
+}
+
+/* Run by run, which makes no difference: nothing in a decomposition reaches over an ASCII character
+   that stands behind it. */
 void utf8_fold(struct str s, struct buf *out)
 {
 	struct buf valid = {0};
-	size_t n = 0;
-	if (ascii_fold(s, out)) { return; }
-	add_utf8(s, false, &valid);
-	uint8_t *folded =
-		u8_casefold((const uint8_t *)valid.p, valid.n, NULL, UNINORM_NFKD, NULL, &n);
-	if (!folded) { abort(); } /* valid input: memory is out */
-	buf_add(out, folded, n);
-	free(folded);
+	bool ascii = true;
+	if (!utf8_valid(s)) {
+		add_utf8(s, false, &valid);
+		s = buf_view(&valid);
+	}
+	for (; s.n; ascii = !ascii) {
+		struct str run = str_sub(s, 0, run_length(s, ascii));
+		if (ascii) {
+			fold_ascii(run, out);
+		} else {
+			fold_other(run, out);
+		}
+		s = str_skip(s, run.n);
+	}
 	buf_fini(&valid);
 }

@@ -112,12 +112,26 @@ static void qp_octet(struct transfer_decoder *d, char c, struct buf *out)
 	}
 }
 
+static void qp_decode(struct transfer_decoder *d, struct str in, struct buf *out)
+{
+	while (in.n) {
+		size_t n = 0;
+		while (!d->held_n && n < in.n && in.p[n] != '=' && in.p[n] != '\r' &&
+			!blank(in.p[n])) {
+			n++;
+		}
+		buf_add(out, in.p, n);
+		if (n < in.n) { qp_octet(d, in.p[n++], out); }
+		in = str_skip(in, n);
+	}
+}
+
 void transfer_decode(struct transfer_decoder *d, struct str in, struct buf *out)
 {
 	if (d->kind == TRANSFER_BASE64) {
 		for (size_t i = 0; i < in.n; i++) { base64_octet(d, in.p[i], out); }
 	} else if (d->kind == TRANSFER_QP) {
-		for (size_t i = 0; i < in.n; i++) { qp_octet(d, in.p[i], out); }
+		qp_decode(d, in, out);
 	} else {
 		buf_str(out, in);
 	}
