@@ -44,17 +44,23 @@ struct dns_answer {
 struct dns;
 
 struct dns_conf {
-	struct str
-		forward; /* "HOST:PORT", the only resolver; empty = from resolv.conf or the roots */
+	/* "HOST:PORT", the only resolver; "roots" = ask the root servers; empty = the resolvers of
+	   /etc/resolv.conf, where an answer that fails validation counts as unsigned. */
+	struct str forward;
 	struct str zone_text; /* master-file text that answers everything; empty = none */
+	bool dnssec;          /* validate */
 	int64_t timeout_us;   /* per query, 0 = 10 s */
 	size_t cache_max;     /* answers, 0 = 4096 */
 };
 
-/* The resolver itself starts with the first query. */
+/* A zone: RFC 1035 5 with $ORIGIN, $TTL, @, parentheses, comments and wildcards; types A AAAA CNAME
+   MX NS PTR SOA TLSA TXT. TTL 0 unless given. `$SECURE yes` marks what follows as validated; a name
+   with the type SERVFAIL or BOGUS fails. Errors name the line. */
 struct dns *dns_new(struct loop *l, const struct dns_conf *conf, struct err *e);
+/* Questions that are still out are answered with DNS_SERVFAIL. */
 void dns_free(struct dns *d);
-/* Whatever needs files or processes, before the sandbox closes. */
+/* Start the resolver, a process of its own: after privileges were dropped, before the sandbox
+   closes. Without it the first question does that. */
 int dns_prepare(struct dns *d, struct err *e);
 
 /* A question on its way. Lives in the caller; all zeros = idle. */

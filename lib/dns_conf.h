@@ -4,8 +4,9 @@
 #include "lib/conf.h"
 
 struct dns_section {
-	struct str forward; /* "HOST:PORT", empty = resolv.conf */
+	struct str forward;
 	struct str zone; /* file; the supervisor reads it and hands it over as secret "dns.zone" */
+	bool dnssec;
 	int64_t timeout_us;
 	uint64_t cache;
 };

@@ -9,6 +9,7 @@ int role_dns(struct role *r, struct dns **out, struct err *e)
 	const struct dns_section *s = conf_get(r->conf, &dns_conf_section);
 	struct dns_conf c = {.forward = s->forward,
 		.zone_text = role_secret(r, STR("dns.zone")),
+		.dnssec = s->dnssec,
 		.timeout_us = s->timeout_us,
 		.cache_max = s->cache};
 	struct dns *d = dns_new(r->loop, &c, e);
