@@ -1,5 +1,8 @@
 /* Codecs: the strict ones are inverse, the streaming ones do not depend on the pieces, all text is
    valid UTF-8. The first line names a charset. */
+#include <unicase.h>
+#include <uninorm.h>
+
 #include "lib/charset.h"
 #include "lib/codec.h"
 
@@ -54,6 +57,19 @@ static void transfer(enum transfer kind, struct str s)
 	buf_fini(&b);
 }
 
+/* Folded run by run, text must say what it says folded as a whole. */
+static void fold(struct str valid)
+{
+	struct buf runs = {0};
+	size_t n = 0;
+	uint8_t *whole =
+		u8_casefold((const uint8_t *)valid.p, valid.n, NULL, UNINORM_NFKD, NULL, &n);
+	utf8_fold(valid, &runs);
+	assert(whole && str_eq(buf_view(&runs), str_make(whole, n)));
+	free(whole);
+	buf_fini(&runs);
+}
+
 static void charset(struct str s)
 {
 	struct buf text = {0}, folded = {0};
@@ -62,6 +78,7 @@ static void charset(struct str s)
 	int rc = charset_to_utf8(name, s, &text);
 	assert((rc == 0) == charset_known(name));
 	assert(utf8_valid(buf_view(&text)));
+	fold(buf_view(&text));
 	utf8_fold(s, &folded);
 	assert(utf8_valid(buf_view(&folded)));
 	buf_fini(&text);
