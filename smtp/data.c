@@ -39,7 +39,7 @@ static bool must_pause(struct session *s, enum step *next_out)
 		return true;
 	}
 	if (in->spool && spool_full(in->spool)) {
-		timer_stop(&s->task.timer);
+		session_calm(s);
 		*next_out = STEP_WAIT;
 		return true;
 	}
@@ -62,7 +62,7 @@ static enum step data_read(struct task *t)
 		intake_add(s, run);
 		conn_eat(t->conn, had - in.n);
 	}
-	timer_stop(&t->timer);
+	session_calm(s);
 	t->step = receive_end;
 	return STEP_MORE;
 }
@@ -86,7 +86,7 @@ enum step data_begin(struct session *s, struct str args)
 static enum step bdat_done(struct session *s)
 {
 	struct intake *in = s->intake;
-	timer_stop(&s->task.timer);
+	session_calm(s);
 	if (in->last) {
 		s->task.step = receive_end;
 		return STEP_MORE;
@@ -127,7 +127,7 @@ static enum step bdat_drain(struct task *t)
 	conn_eat(t->conn, in.n);
 	s->drain_left -= in.n;
 	if (s->drain_left == 0) {
-		timer_stop(&t->timer);
+		session_calm(s);
 		return session_next(s);
 	}
 	if (in.n == 0 && session_lost(s, &next)) { return next; }

@@ -64,7 +64,7 @@ static enum step auth_read(struct task *t)
 		if (session_lost(s, &next)) { return next; }
 		return session_await(s, s->server->conf->first_timeout_us, false);
 	}
-	timer_stop(&t->timer);
+	session_calm(s);
 	if (str_eq(line, STR("*"))) { return session_answer(s, REPLY_AUTH_CANCELLED); }
 	return take_response(s, line);
 }

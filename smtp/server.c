@@ -18,6 +18,14 @@ static const struct service services[] = {
 	{"submissions", LISTEN_SUBMISSIONS, AT_SUBMIT, true, AUDIT_SUBMITTED},
 };
 
+const struct service *service_find(enum listen_kind kind)
+{
+	for (size_t i = 0; i < COUNT(services); i++) {
+		if (services[i].kind == kind) { return &services[i]; }
+	}
+	return NULL;
+}
+
 /* --- networks --- */
 
 bool nets_has(const struct nets *nets, const struct net_addr *a)
@@ -108,14 +116,13 @@ static void on_fresh(struct listener *ln, struct conn *c)
 void server_listen(struct role *r, enum listen_kind kind, int fd)
 {
 	struct server *sv = r->state;
-	for (size_t i = 0; i < COUNT(services); i++) {
-		if (services[i].kind != kind) { continue; }
-		struct smtp_listener *l = xnew(struct smtp_listener);
-		l->server = sv;
-		l->service = &services[i];
-		list_add(&sv->listeners, &l->node);
-		listener_start(r->loop, &l->ln, fd, on_fresh);
-	}
+	const struct service *service = service_find(kind);
+	assert(service);
+	struct smtp_listener *l = xnew(struct smtp_listener);
+	l->server = sv;
+	l->service = service;
+	list_add(&sv->listeners, &l->node);
+	listener_start(r->loop, &l->ln, fd, on_fresh);
 }
 
 void server_handle(struct role *r, struct link_msg *m)

@@ -20,6 +20,9 @@ struct service {
 	uint8_t audit;  /* enum audit_kind of what it accepts */
 };
 
+/* NULL for a kind that is not served here. */
+const struct service *service_find(enum listen_kind kind);
+
 struct nets {
 	struct net_cidr *v;
 	size_t n;

@@ -69,7 +69,8 @@ void session_flush(struct session *s)
 enum step session_close(struct session *s, enum reply_id id)
 {
 	session_reply(s, id);
-	log_event(LOG_INFO, &s->log, "closing", "code=%u", reply_code(id));
+	log_event(id == REPLY_QUIT ? LOG_DEBUG : LOG_INFO, &s->log, "closing", "code=%u",
+		reply_code(id));
 	session_flush(s);
 	return STEP_CLOSE;
 }
@@ -96,18 +97,32 @@ enum step session_answer(struct session *s, enum reply_id id)
 
 /* --- waiting --- */
 
+static void on_timeout(struct timer *t)
+{
+	struct session *s = container_of(t, struct session, timer);
+	s->timed_out = true;
+	task_wake(&s->task, 0);
+}
+
 enum step session_await(struct session *s, int64_t us, bool fresh)
 {
 	session_flush(s);
-	s->task.rc = 0;
-	if (fresh || !timer_armed(&s->task.timer)) { task_sleep(&s->task, us); }
+	if (fresh || !timer_armed(&s->timer)) {
+		timer_start(s->task.loop, &s->timer, us, on_timeout);
+	}
 	return STEP_IN;
+}
+
+void session_calm(struct session *s)
+{
+	timer_stop(&s->timer);
+	s->timed_out = false;
 }
 
 bool session_lost(struct session *s, enum step *next_out)
 {
 	struct conn *c = s->task.conn;
-	if (s->task.rc == ERR_TIMEOUT) {
+	if (s->timed_out) {
 		*next_out = session_close(s, REPLY_TIMEOUT);
 		return true;
 	}
@@ -123,7 +138,7 @@ enum step session_call(struct session *s, enum role_id role, const struct msg_ty
 	const void *request, enum step (*then)(struct task *))
 {
 	call_fini(&s->call);
-	timer_stop(&s->task.timer);
+	session_calm(s);
 	s->task.step = then;
 	link_call(s->server->role->peer[role], &s->call, &s->task, type, request, 0);
 	return STEP_WAIT;
@@ -156,6 +171,7 @@ static void leave(struct session *s)
 	session_forget(s);
 	session_set(&s->name, STR(""));
 	call_fini(&s->call);
+	timer_stop(&s->timer);
 	buf_fini(&s->out);
 	peers_leave(&s->ticket);
 	list_del(&s->node);
@@ -210,7 +226,7 @@ static enum step bad_line(struct session *s, int rc)
 {
 	skip_line(s);
 	s->listening = false;
-	timer_stop(&s->task.timer);
+	session_calm(s);
 	if (!s->greeted) { return session_close(s, REPLY_NOT_SMTP); }
 	return session_answer(s, rc == ERR_LIMIT ? REPLY_LINE_LONG : REPLY_LINE_END);
 }
@@ -241,7 +257,7 @@ enum step session_command(struct task *t)
 	if (rc < 0) { return bad_line(s, rc); }
 	if (rc == 0) { return wait_line(s); }
 	s->listening = false;
-	timer_stop(&t->timer);
+	session_calm(s);
 	return verb_line(s, line);
 }
 
@@ -332,7 +348,7 @@ static enum step session_proxy(struct task *t)
 		if (session_lost(s, &next)) { return next; }
 		return session_await(s, s->server->conf->first_timeout_us, false);
 	}
-	timer_stop(&t->timer);
+	session_calm(s);
 	conn_eat(t->conn, used);
 	conn_read_size(t->conn, CONN_READ);
 	if (p.source.sa.sa_family != AF_UNSPEC) { s->peer = p.source; }

@@ -23,17 +23,19 @@ struct session {
 	struct log_ctx log;
 	struct net_addr peer; /* as the connection, PROXY or XCLIENT told it */
 	struct peer_ticket ticket;
-	struct call call; /* to auth or store, one at a time */
-	struct buf out;   /* replies of this batch (RFC 2920 3.2) */
-	struct str helo;  /* heap; empty before HELO */
-	struct str name;  /* heap; the client's name as XCLIENT told it */
-	struct str login; /* heap; empty without AUTH */
-	uint32_t aid;     /* of the login */
-	bool greeted;     /* a valid command has come */
-	bool esmtp;       /* EHLO or LHLO rather than HELO */
-	bool listening;   /* waits for a command: may be told to leave */
-	bool too_fast;    /* as counted when it connected, see policy.c */
-	bool skipping;    /* within a line that is too long */
+	struct call call;   /* to auth or store, one at a time */
+	struct timer timer; /* of a wait for input */
+	struct buf out;     /* replies of this batch (RFC 2920 3.2) */
+	struct str helo;    /* heap; empty before HELO */
+	struct str name;    /* heap; the client's name as XCLIENT told it */
+	struct str login;   /* heap; empty without AUTH */
+	uint32_t aid;       /* of the login */
+	bool greeted;       /* a valid command has come */
+	bool esmtp;         /* EHLO or LHLO rather than HELO */
+	bool listening;     /* waits for a command: may be told to leave */
+	bool timed_out;     /* the timer fired */
+	bool too_fast;      /* as counted when it connected, see policy.c */
+	bool skipping;      /* within a line that is too long */
 	uint8_t hits[POLICY_N];
 	uint32_t messages, errors, idle_commands, errors_paid;
 	uint64_t drain_left;  /* octets of a refused chunk */
@@ -79,6 +81,8 @@ enum step session_enter(struct session *s);
 void session_flush(struct session *s);
 /* Wait for input, at most `us` from the first time a wait is `fresh`. The step is called again. */
 enum step session_await(struct session *s, int64_t us, bool fresh);
+/* The wait is over. */
+void session_calm(struct session *s);
 /* There was no input to go on with: has the wait ended for good? Then *next_out is the step to
    return. */
 bool session_lost(struct session *s, enum step *next_out);

@@ -1,0 +1,318 @@
+#include "t/smtp_fixture.h"
+
+#include <unistd.h>
+
+#include "auth/auth.h"
+#include "smtp/session.h"
+#include "t/tap.h"
+
+static void settle(struct smtp_fixture *f)
+{
+	for (int i = 0; i < 100000 && loop_turn(f->loop); i++) {}
+}
+
+/* --- auth --- */
+
+static void fake_resolve(struct link_msg *m)
+{
+	const struct auth_resolve *ask = m->request;
+	struct str local = ask->address, domain;
+	ptrdiff_t at = str_rchr(ask->address, '@');
+	local = at < 0 ? ask->address : str_sub(ask->address, 0, (size_t)at);
+	domain = at < 0 ? STR("example.test") : str_skip(ask->address, (size_t)at + 1);
+	struct auth_target to[2] = {{.address = ask->address}, {.address = STR("far@example.org")}};
+	struct auth_resolve_reply reply = {.local_domain = str_eq(domain, STR("example.test")),
+		.targets = to,
+		.targets_n = str_eq(local, STR("nobody")) ? 0 : 1};
+	if (reply.local_domain) {
+		/* accounts by the first letter: "one" and "other" are the same */
+		to[0].aid = (unsigned char)(local.n ? local.p[0] : 1);
+		to[0].over_quota = str_eq(local, STR("full"));
+		if (str_eq(local, STR("both"))) {
+			to[0].aid = 'o';
+			reply.targets_n = 2;
+		}
+	}
+	link_reply(m, str_eq(local, STR("again")) ? ERR_AGAIN : 0, &reply);
+}
+
+static void fake_login(struct link_msg *m)
+{
+	const struct auth_login *ask = m->request;
+	struct auth_login_reply reply = {.aid = 'o', .login = STR("one@example.test")};
+	bool good = str_eq(ask->user, STR("one")) && str_eq(ask->password, STR("secret"));
+	link_reply(m, good ? 0 : ERR_DENIED, &reply);
+}
+
+static void fake_may_send(struct link_msg *m)
+{
+	const struct auth_may_send *ask = m->request;
+	struct auth_may_send_reply reply = {
+		.allowed = str_istarts(ask->address, STR("o")) &&
+			   str_iends(ask->address, STR("@example.test"))};
+	link_reply(m, 0, &reply);
+}
+
+static void on_auth(void *ctx, struct link_msg *m)
+{
+	(void)ctx; /* it has no state */
+	if (m->type == &AUTH_RESOLVE) {
+		fake_resolve(m);
+	} else if (m->type == &AUTH_LOGIN) {
+		fake_login(m);
+	} else {
+		fake_may_send(m);
+	}
+}
+
+/* --- store --- */
+
+static void describe(struct smtp_fixture *f, const struct op_deliver *op)
+{
+	buf_reset(&f->envelope);
+	buf_fmt(&f->envelope, "from=%.*s", STR_ARG(op->from));
+	for (uint32_t i = 0; i < op->locals_n; i++) {
+		buf_fmt(&f->envelope, " local=%.*s%s", STR_ARG(op->locals[i].rcpt),
+			op->locals[i].use == USE_JUNK ? "(junk)" : "");
+	}
+	for (uint32_t i = 0; i < op->remotes_n; i++) {
+		buf_fmt(&f->envelope, " remote=%.*s", STR_ARG(op->remotes[i].rcpt));
+	}
+	buf_reset(&f->body);
+	buf_str(&f->body, op->body.oid ? buf_view(&f->upload) : op->body.data);
+	CHECK_INT(f->body.n, op->body.size);
+	CHECK(op->audit.id != 0);
+}
+
+static void fake_deliver(struct smtp_fixture *f, struct link_msg *m)
+{
+	const struct op_deliver *op = m->request;
+	struct op_rcpt_result results[OP_RCPTS_MAX] = {{0}};
+	struct op_deliver_reply reply = {.oid = 1, .results = results, .results_n = op->locals_n};
+	f->delivers++;
+	describe(f, op);
+	for (uint32_t i = 0; i < op->locals_n; i++) {
+		results[i].rc = (int)op->locals[i].aid == f->full_aid ? -ERR_QUOTA : 0;
+	}
+	if (f->silent) {
+		f->held = link_keep(m);
+	} else {
+		link_reply(m, f->deliver_rc, &reply);
+	}
+}
+
+static void fake_upload(struct smtp_fixture *f, struct link_msg *m)
+{
+	const struct op_upload *op = m->request;
+	if (op->chunk == 0) { buf_reset(&f->upload); }
+	CHECK_INT(f->upload.n, (size_t)op->chunk * CHUNK_DATA);
+	buf_str(&f->upload, op->data);
+	link_reply(m, 0, &(struct op_upload_reply){.oid = 7});
+}
+
+static void on_store(void *ctx, struct link_msg *m)
+{
+	struct smtp_fixture *f = ctx;
+	if (m->type == &OP_DELIVER) {
+		fake_deliver(f, m);
+	} else if (m->type == &OP_UPLOAD) {
+		fake_upload(f, m);
+	} else if (m->type == &OP_AUDIT) {
+		f->audits++;
+		link_reply(m, 0, NULL);
+	}
+}
+
+void smtp_answer_held(struct smtp_fixture *f)
+{
+	struct op_deliver_reply reply = {.oid = 1};
+	link_reply(f->held, 0, &reply);
+	f->held = NULL;
+}
+
+/* --- the role --- */
+
+static void on_role(void *ctx, struct link_msg *m)
+{
+	struct role *r = ctx;
+	r->ops->handle(r, m);
+}
+
+static void on_down(void *ctx, struct link *gone)
+{
+	(void)ctx, (void)gone; /* freed at the end */
+}
+
+static const struct link_ops auth_ops = {on_auth, on_down}, store_ops = {on_store, on_down},
+			     role_links = {on_role, on_down};
+
+static struct link *link_pair(struct smtp_fixture *f, enum role_id peer, const struct link_ops *ops)
+{
+	int fd[2];
+	if (net_pair(fd) < 0) { abort(); }
+	f->role.peer[peer] = link_new(f->loop, fd[0], f->role.id, peer, &role_links, &f->role);
+	return link_new(f->loop, fd[1], peer, f->role.id, ops, f);
+}
+
+static void configure(struct smtp_fixture *f, const char *settings)
+{
+	static const struct conf_section *const sections[] = {
+		&top_conf_section, &smtp_conf_section, &policy_conf_section, &relay_conf_section};
+	struct str rest = str_of(settings), word, key;
+	struct err e = {{0}};
+	f->conf = conf_new(sections, COUNT(sections));
+	CHECK_INT(conf_set(f->conf, STR("hostname"), STR("mx.example.test"), &e), 0);
+	while (rest.n) {
+		str_cut(&rest, ' ', &word);
+		str_cut(&word, '=', &key);
+		if (conf_set(f->conf, key, word, &e) < 0) { printf("# %s\n", e.text); }
+	}
+	f->role.conf = f->conf;
+}
+
+static void certify(struct smtp_fixture *f)
+{
+	static struct buf ca, cert, key;
+	struct err e = {{0}};
+	if (!ca.n) {
+		CHECK_INT(
+			tls_make_certificate(&STR("mx.example.test"), 1, &ca, &cert, &key, &e), 0);
+	}
+	f->role.tls = tls_server_new(buf_view(&cert), buf_view(&key), &e);
+	f->client_tls = tls_client_new(TLS_OPPORTUNISTIC, STR(""), &e);
+}
+
+void smtp_start(struct smtp_fixture *f, enum role_id role, const char *settings)
+{
+	static bool registered;
+	struct err e = {{0}};
+	*f = (struct smtp_fixture){.gone = true};
+	if (!registered) {
+		log_set_level(LOG_ERROR);
+		op_register();
+		auth_register();
+		registered = true;
+	}
+	f->loop = loop_new_fake(INT64_C(1790000000) * SECOND_US);
+	f->role = (struct role){
+		.ops = role == ROLE_MX ? &mx_role : &submit_role, .id = role, .loop = f->loop};
+	configure(f, settings);
+	certify(f);
+	f->auth = link_pair(f, ROLE_AUTH, &auth_ops);
+	f->store = link_pair(f, ROLE_STORE, &store_ops);
+	CHECK_INT(f->role.ops->start(&f->role, &e), 0);
+}
+
+void smtp_end(struct smtp_fixture *f)
+{
+	if (!f->gone) { task_kill(&f->task); }
+	settle(f);
+	f->role.ops->fini(&f->role);
+	settle(f);
+	link_free(f->role.peer[ROLE_AUTH]);
+	link_free(f->role.peer[ROLE_STORE]);
+	link_free(f->auth);
+	link_free(f->store);
+	settle(f);
+	tls_put(f->role.tls);
+	tls_put(f->client_tls);
+	conf_free(f->conf);
+	loop_free(f->loop);
+	buf_fini(&f->heard);
+	buf_fini(&f->body);
+	buf_fini(&f->envelope);
+	buf_fini(&f->upload);
+}
+
+/* --- the client --- */
+
+static void client_ended(struct task *t)
+{
+	task_of(t, struct smtp_fixture, task)->gone = true;
+}
+
+static enum step client_read(struct task *t)
+{
+	struct smtp_fixture *f = task_of(t, struct smtp_fixture, task);
+	struct str in = conn_in(t->conn);
+	buf_str(&f->heard, in);
+	conn_eat(t->conn, in.n);
+	return conn_status(t->conn) == CONN_OPEN ? STEP_IN : STEP_DONE;
+}
+
+static enum step client_tls_done(struct task *t)
+{
+	struct smtp_fixture *f = task_of(t, struct smtp_fixture, task);
+	f->tls_rc = t->rc;
+	t->step = client_read;
+	return t->rc < 0 ? STEP_DONE : STEP_MORE;
+}
+
+static enum step client_tls(struct task *t)
+{
+	struct smtp_fixture *f = task_of(t, struct smtp_fixture, task);
+	t->step = client_tls_done;
+	return conn_start_tls(t->conn, t, f->client_tls, STR("")) < 0 ? STEP_DONE : STEP_WAIT;
+}
+
+void smtp_connect(struct smtp_fixture *f, enum listen_kind kind)
+{
+	int fd[2];
+	if (!f->gone) { task_kill(&f->task); }
+	settle(f);
+	if (net_pair(fd) < 0) { abort(); }
+	f->gone = false;
+	f->tls_rc = 1;
+	task_start(f->loop, &f->task, conn_new(f->loop, fd[1], false), client_read, client_ended);
+	session_start(f->role.state, service_find(kind), conn_new(f->loop, fd[0], true));
+}
+
+void smtp_tls(struct smtp_fixture *f)
+{
+	f->task.step = client_tls;
+	task_wake(&f->task, 0);
+	settle(f);
+}
+
+/* "250-x\r\n250 2.0.0 ok\r\n" -> "250/2.0.0" */
+static struct str summary(struct smtp_fixture *f)
+{
+	static struct buf out;
+	struct str rest = buf_view(&f->heard), line, word;
+	buf_reset(&out);
+	while (rest.n) {
+		str_cut(&rest, '\n', &line);
+		if (line.n < 4 || line.p[3] != ' ') { continue; }
+		buf_str(&out, out.n ? STR(" ") : STR(""));
+		buf_str(&out, str_sub(line, 0, 3));
+		line = str_skip(line, 4);
+		str_cut(&line, ' ', &word);
+		if (word.n >= 5 && word.p[1] == '.') { buf_fmt(&out, "/%.*s", STR_ARG(word)); }
+	}
+	if (f->gone) { buf_str(&out, STR(".")); }
+	return buf_view(&out);
+}
+
+struct str smtp_say(struct smtp_fixture *f, struct str octets)
+{
+	buf_reset(&f->heard);
+	if (!f->gone) {
+		conn_put(f->task.conn, octets);
+		task_wake(&f->task, 0);
+	}
+	settle(f);
+	return summary(f);
+}
+
+struct str smtp_wait(struct smtp_fixture *f, int64_t us)
+{
+	buf_reset(&f->heard);
+	loop_advance(f->loop, us);
+	settle(f);
+	return summary(f);
+}
+
+struct str smtp_login(struct smtp_fixture *f)
+{
+	return SAY(f, "EHLO c.example.org\r\nAUTH PLAIN AG9uZQBzZWNyZXQ=\r\n");
+}
