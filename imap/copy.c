@@ -87,6 +87,9 @@ static enum step copy_send(struct session *s, struct copy_work *w)
 	int rc = find_target(s, w, &to);
 	if (rc == ERR_GONE) { return session_no(s, "TRYCREATE", "No such mailbox"); }
 	if (rc < 0) { return session_no_rc(s, rc); }
+	if (w->move && to == s->view.mid) {
+		return session_no(s, "CANNOT", "They are in this mailbox already");
+	}
 	if (!n) { return session_ok(s, NULL, "No such messages, nothing done"); }
 	struct op_copy op = {.aid = s->view.aid,
 		.mid = s->view.mid,
