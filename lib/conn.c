@@ -48,6 +48,7 @@ struct conn {
 	bool wait_in, wait_out; /* what the task waits for */
 	bool blocked;           /* the last write took nothing; until the socket is writable */
 	bool offered;           /* a conn_send is incomplete: its rest must be written next */
+	bool refused;           /* a conn_send waits behind what is in `out` */
 	bool mute;              /* the peer takes nothing any more: output is dropped */
 	bool expired;           /* the deadline passed while the task waited for something else */
 	bool wants_read, wants_write; /* what TLS needs to get on */
@@ -170,7 +171,7 @@ static void drop_output(struct conn *c)
 	buf_fini(&c->out);
 	c->out_at = 0;
 	c->mute = true;
-	c->offered = c->blocked = false;
+	c->offered = c->blocked = c->refused = false;
 }
 
 /* An end of input may still turn into a failure or a timeout; those two are final. */
@@ -237,6 +238,12 @@ static bool wait_in(struct conn *c)
 	return false;
 }
 
+/* Enough has been written to go on, when no conn_send is incomplete. */
+static bool drained(const struct conn *c)
+{
+	return !c->refused && conn_out_len(c) < CONN_OUT_LOW;
+}
+
 /* A peer that lets a deadline pass while we write will not read the rest. */
 static bool wait_out(struct conn *c)
 {
@@ -244,7 +251,7 @@ static bool wait_out(struct conn *c)
 	if (c->status == CONN_TIMEOUT && !c->mute) { drop_output(c); }
 	conn_flush(c);
 	if (c->mute) { return false; }
-	return c->offered ? c->blocked : conn_out_len(c) >= CONN_OUT_LOW;
+	return c->offered ? c->blocked : !drained(c);
 }
 
 bool conn_wait(struct conn *c, enum step what)
@@ -280,6 +287,7 @@ static void flush(struct conn *c, bool more)
 	}
 	if (c->out.n > c->out_at) { return; }
 	c->out_at = 0;
+	c->refused = false;
 	buf_fini(&c->out);
 }
 
@@ -332,7 +340,8 @@ size_t conn_send(struct conn *c, struct str s)
 	size_t taken = 0;
 	if (c->mute) { return s.n; }
 	flush(c, true);
-	if (!c->offered && c->out.n > c->out_at) { return 0; }
+	c->refused = !c->offered && c->out.n > c->out_at;
+	if (c->refused) { return 0; }
 	while (taken < s.n && !c->mute) {
 		ssize_t put = c->io->write(c, str_skip(s, taken), false);
 		c->offered = c->blocked = put == IO_AGAIN;
@@ -558,7 +567,7 @@ static void on_open(struct conn *c, int events)
 	if (events & WATCH_WRITE) {
 		c->blocked = false;
 		flush(c, false);
-		told = c->wait_out && (c->offered || conn_out_len(c) < CONN_OUT_LOW);
+		told = c->wait_out && (c->offered || drained(c));
 	}
 	if (reads && c->wait_in && c->status == CONN_OPEN) { told |= fill(c); }
 	told |= c->status == CONN_FAILED && (c->wait_in || c->wait_out);
