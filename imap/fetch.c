@@ -42,6 +42,7 @@ struct fetch {
 	const struct fetch_item *item;
 	enum phase phase;
 	struct extent left; /* ITEM_STREAM: of the message; ITEM_DECODE: of the decoded text */
+	bool copy;          /* ITEM_STREAM: short enough to be copied */
 	struct binary binary;
 
 	/* Of one step. */
@@ -162,6 +163,7 @@ static enum step start_literal(struct fetch *f, struct extent e, const char *ope
 {
 	put_literal(f, open, e.len);
 	f->left = e;
+	f->copy = e.len <= FETCH_COPY_MAX;
 	f->phase = ITEM_STREAM;
 	return STEP_MORE;
 }
@@ -271,7 +273,7 @@ static void will_need(struct fetch *f, uint64_t off)
 static enum step stream(struct fetch *f)
 {
 	struct str piece;
-	if (f->left.len <= FETCH_COPY_MAX && !conn_out_full(f->s->task.conn)) {
+	if (f->copy) {
 		int rc = gather(f, f->left, session_out(f->s));
 		if (rc < 0) { return broken(f, rc); }
 		item_done(f);
