@@ -233,7 +233,7 @@ static void complain(cfg_t *cfg, int rc, const char *key, const struct err *what
 }
 
 /* libconfuse's own errors: syntax and unknown names. */
-static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
+static __attribute__((format(printf, 2, 0))) void on_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
 	struct err e;
 	char key[NAME_MAX_OCTETS + 1] = "";

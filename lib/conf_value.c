@@ -148,9 +148,10 @@ static int set_duration(
 	(void)a; /* nothing to keep */
 	int rc = check_number(
 		row, ok, ms, 1000, text, "seconds, or a number with s, m, h or d", put_duration, e);
+	if (rc < 0) { return rc; }
 	int64_t us = (int64_t)ms * 1000;
-	if (rc == 0) { memcpy(at, &us, sizeof us); }
-	return rc;
+	memcpy(at, &us, sizeof us);
+	return 0;
 }
 
 static int check_str(const struct conf_row *row, struct str text, struct err *e)
