@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "lib/fault.h"
 #include "lib/loop_private.h"
 #include "lib/tls_private.h"
 
@@ -206,7 +207,8 @@ static void compact_in(struct conn *c)
 static bool fill(struct conn *c)
 {
 	compact_in(c);
-	ssize_t got = c->io->read(c, buf_reserve(&c->in, c->read_size), c->read_size);
+	char *at = buf_reserve(&c->in, c->read_size);
+	ssize_t got = FAULT("conn.read") ? IO_FAILED : c->io->read(c, at, c->read_size);
 	if (got > 0) {
 		buf_grow(&c->in, (size_t)got);
 		return true;
@@ -276,7 +278,7 @@ static struct str unsent(const struct conn *c)
 static void flush(struct conn *c, bool more)
 {
 	while (!c->offered && c->out.n > c->out_at) {
-		ssize_t put = c->io->write(c, unsent(c), more);
+		ssize_t put = FAULT("conn.write") ? IO_FAILED : c->io->write(c, unsent(c), more);
 		c->blocked = put == IO_AGAIN;
 		if (put == IO_AGAIN) { return; }
 		if (put < 0) {
@@ -343,7 +345,8 @@ size_t conn_send(struct conn *c, struct str s)
 	c->refused = !c->offered && c->out.n > c->out_at;
 	if (c->refused) { return 0; }
 	while (taken < s.n && !c->mute) {
-		ssize_t put = c->io->write(c, str_skip(s, taken), false);
+		struct str left = str_skip(s, taken);
+		ssize_t put = FAULT("conn.write") ? IO_FAILED : c->io->write(c, left, false);
 		c->offered = c->blocked = put == IO_AGAIN;
 		if (put == IO_AGAIN) { return taken; }
 		if (put < 0) {
@@ -703,7 +706,11 @@ static void on_acceptable(struct watch *w, int events)
 	struct listener *ln = container_of(w, struct listener, watch);
 	(void)events; /* reading is all there is */
 	for (int i = 0; i < 64 && ln->fd >= 0; i++) {
-		int fd = accept4(ln->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = -1;
+		errno = EMFILE;
+		if (!FAULT("conn.accept")) {
+			fd = accept4(ln->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		}
 		if (fd >= 0) {
 			ln->fresh(ln, conn_new(ln->loop, fd, true));
 			continue;

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/fault.h"
 #include "lib/log.h"
 #include "lib/map.h"
 
@@ -118,7 +119,7 @@ static void flush(struct link *l)
 	while (l->out.n > l->out_at) {
 		ssize_t put = send(l->fd, l->out.p + l->out_at, l->out.n - l->out_at, MSG_NOSIGNAL);
 		if (put < 0 && (errno == EAGAIN || errno == EINTR)) { break; }
-		if (put < 0) {
+		if (put < 0 || FAULT("link.send")) {
 			go_down(l);
 			return;
 		}

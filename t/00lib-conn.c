@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lib/conn.h"
+#include "lib/fault.h"
 
 enum { BIG = 3 * 1024 * 1024 };
 
@@ -796,6 +797,72 @@ static void test_connect(void)
 	loop_free(l);
 }
 
+/* --- what the system refuses --- */
+
+#ifdef POSTHOUSE_FAULTS
+
+static void test_faults(void)
+{
+	struct side s;
+	int fd = setup(&s, log_lines);
+	settle();
+	fault_plan("conn.read:2");
+	say(fd, "a\r\n");
+	say(fd, "b\r\n");
+	CHECK_STR(buf_view(&s.log), STR("[a]failed"));
+	CHECK_STR(hear(fd), STR("1\r\n")); /* and a reset: no goodbye to one that failed */
+	teardown(&s, fd);
+	fd = setup(&s, log_lines);
+	settle();
+	fault_plan("conn.write:1");
+	say(fd, "a\r\n");
+	CHECK_STR(buf_view(&s.log), STR("[a]failed"));
+	teardown(&s, fd);
+	for (unsigned i = 1; i < 6; i++) { /* whatever write fails, the task comes to its end */
+		char plan[40];
+		snprintf(plan, sizeof plan, "conn.write:%u", i);
+		fd = setup(&s, i % 2 ? send_until_full : put_until_full);
+		fault_plan(plan);
+		settle();
+		char sink[4096];
+		while (recv(fd, sink, sizeof sink, MSG_DONTWAIT) > 0) { settle(); }
+		CHECK_INT(s.ended, 1);
+		teardown(&s, fd);
+	}
+	fault_plan("");
+}
+
+static void test_accept_fault(void)
+{
+	struct listener ln = {0};
+	struct net_addr a;
+	struct err e;
+	socklen_t n = sizeof a;
+	l = loop_new_fake(0);
+	CHECK_INT(net_addr_parse(STR("127.0.0.1:0"), 0, &a), 0);
+	int fd = net_listen(&a, &e);
+	CHECK_INT(getsockname(fd, &a.sa, &n), 0);
+	accepted.ended = 0;
+	accepted.task.conn = NULL;
+	listener_start(l, &ln, fd, on_fresh);
+	fault_plan("conn.accept:1");
+	int c = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CHECK_INT(connect(c, &a.sa, net_addr_len(&a)), 0);
+	settle();
+	CHECK(!accepted.task.conn); /* out of descriptors: it waits and does not spin */
+	loop_advance(l, SECOND_US / 10);
+	CHECK(accepted.task.conn != NULL);
+	close(c);
+	settle();
+	CHECK_INT(accepted.ended, 1);
+	listener_stop(&ln);
+	buf_fini(&accepted.log);
+	fault_plan("");
+	loop_free(l);
+}
+
+#endif
+
 int main(int argc, char **argv)
 {
 	static const struct tap_case cases[] = {
@@ -819,6 +886,10 @@ int main(int argc, char **argv)
 		{"TLS: an end without goodbye is an end", test_tls_bare_end},
 		{"TLS contexts: bad keys, wrong CA, tickets", test_tls_contexts},
 		{"connect and accept", test_connect},
+#ifdef POSTHOUSE_FAULTS
+		{"reads and writes that fail", test_faults},
+		{"no descriptor for a new connection", test_accept_fault},
+#endif
 	};
 	struct buf ca_pem = {0}, cert_pem = {0}, key_pem = {0};
 	struct err e;

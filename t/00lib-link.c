@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/fault.h"
 #include "lib/link.h"
 #include "lib/log.h"
 #include "lib/net.h"
@@ -502,6 +503,25 @@ static void test_bad_replies(void)
 	log_sink(NULL, NULL);
 }
 
+#ifdef POSTHOUSE_FAULTS
+
+static void test_send_fault(void)
+{
+	struct caller a;
+	setup();
+	fault_plan("link.send:1");
+	call_start(&a, ASK, STR("x"));
+	settle();
+	fault_plan("");
+	CHECK_INT(a.woken, 1);
+	CHECK_INT(a.rc, ERR_AGAIN);
+	CHECK_INT(mx_down, 1);
+	CHECK_INT(store_down, 1);
+	teardown();
+}
+
+#endif
+
 int main(int argc, char **argv)
 {
 	static const struct tap_case cases[] = {
@@ -516,6 +536,9 @@ int main(int argc, char **argv)
 		{"descriptors", test_descriptors},
 		{"frames that end a link", test_hostile},
 		{"replies that end a link", test_bad_replies},
+#ifdef POSTHOUSE_FAULTS
+		{"a link that cannot send", test_send_fault},
+#endif
 	};
 	link_register(rows, COUNT(rows));
 	link_register(rows, COUNT(rows)); /* twice is harmless */

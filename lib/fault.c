@@ -1,0 +1,68 @@
+/* Fault hooks. Every role of a test build; empty in any other. */
+#include "lib/fault.h"
+
+#ifdef POSTHOUSE_FAULTS
+
+#	include <signal.h>
+
+#	include "lib/lib.h"
+
+enum { PLAN_MAX = 16, POINT_MAX = 40 };
+
+struct plan {
+	char point[POINT_MAX + 1];
+	uint64_t nth, passes;
+	bool onward, dies;
+};
+
+static struct plan plans[PLAN_MAX];
+static size_t plans_n;
+static bool planned;
+
+/* "point:nth[+][:kill]" */
+static bool read_item(struct str item, struct plan *out)
+{
+	struct str point, nth;
+	*out = (struct plan){0};
+	str_cut(&item, ':', &point);
+	str_cut(&item, ':', &nth);
+	out->onward = str_ends(nth, STR("+"));
+	nth.n -= out->onward;
+	out->dies = str_eq(item, STR("kill"));
+	if (point.n == 0 || point.n > POINT_MAX || (item.n && !out->dies)) { return false; }
+	memcpy(out->point, point.p, point.n);
+	return str_u64(nth, UINT32_MAX, &out->nth) && out->nth > 0;
+}
+
+int fault_plan(const char *text)
+{
+	struct str left = str_of(text), item;
+	planned = true;
+	plans_n = 0;
+	while (left.n) {
+		str_cut(&left, ',', &item);
+		if (plans_n == PLAN_MAX || !read_item(item, &plans[plans_n])) {
+			plans_n = 0;
+			return ERR_SYNTAX;
+		}
+		plans_n++;
+	}
+	return 0;
+}
+
+bool fault_pass(const char *point)
+{
+	bool fails = false;
+	if (!planned && fault_plan(getenv("POSTHOUSE_FAULTS")) < 0) { abort(); }
+	for (size_t i = 0; i < plans_n; i++) {
+		struct plan *p = &plans[i];
+		if (strcmp(p->point, point) != 0) { continue; }
+		p->passes++;
+		bool now = p->onward ? p->passes >= p->nth : p->passes == p->nth;
+		if (now && p->dies) { raise(SIGKILL); }
+		fails |= now;
+	}
+	return fails;
+}
+
+#endif

@@ -1,0 +1,26 @@
+/* Fault hooks: places where tests let something go wrong that seldom does by itself. Only in builds
+   with -Dfaults=true; otherwise FAULT is the constant false and costs nothing.
+
+	if (FAULT("store.commit") || mdb_txn_commit(txn)) { ... }
+
+   The environment variable POSTHOUSE_FAULTS says what happens, items by commas:
+
+	store.commit:3        the third pass fails
+	store.commit:3+       the third and all after it
+	store.commit:3:kill   the process dies there, as by kill -9
+
+   Points are named "folder.what". Passes are counted in each process by itself. */
+#pragma once
+
+#include <stdbool.h>
+
+#ifdef POSTHOUSE_FAULTS
+/* Does this pass of the point fail? */
+bool fault_pass(const char *point);
+/* Replace the plan (the text of POSTHOUSE_FAULTS, "" = none) and count from 0. ERR_SYNTAX when it
+   is not understood; nothing fails then. For tests within one process. */
+int fault_plan(const char *text);
+#	define FAULT(point) fault_pass(point)
+#else
+#	define FAULT(point) false
+#endif

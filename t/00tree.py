@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""Rules that the compiler does not enforce: direction of includes, banned functions, exported symbols."""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from posthouse import BUILD, ROOT, binary, done, is_equal
+
+LOWER = {"lib": [], "store": ["lib"], "auth": ["lib", "store"], "smtp": ["lib", "store", "auth"],
+         "imap": ["lib", "store", "auth"], "cmd": ["lib", "store", "auth", "smtp", "imap"]}
+BANNED = re.compile(r"(?<![\w>.])(strcpy|strcat|sprintf|vsprintf|strtok|gets|scanf|sscanf|fscanf|atoi|atol|alloca)\s*\(")
+COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"", re.S)
+
+
+def sources():
+    for folder in LOWER:
+        for path in sorted((ROOT / folder).glob("*.[ch]")):
+            yield folder, path, path.read_text()
+
+
+upward = [f"{path.relative_to(ROOT)} includes {name}"
+          for folder, path, text in sources()
+          for name in re.findall(r'^#include "(\w+)/', text, re.M) if name not in [folder, *LOWER[folder]]]
+is_equal(upward, [], "no include goes upward")
+
+banned = [f"{path.relative_to(ROOT)}: {name}"
+          for folder, path, text in sources() for name in BANNED.findall(COMMENT.sub('""', text))]
+is_equal(banned, [], "no banned function is called")
+
+marks = [f"{path.relative_to(ROOT)}: {mark}"
+         for folder, path, text in sources() for mark in re.findall(r"TODO|FIXME|XXX", text)]
+is_equal(marks, [], "nothing is left to do in a comment")
+
+# libunbound would bind to libev's emulation of libevent, and corrupt the heap
+programs = [binary(), *sorted(p for p in (BUILD / "t").glob("00lib-*") if p.is_file())]
+exported = [f"{Path(p).name}: {line.split()[-1]}" for p in programs
+            for line in subprocess.run(["nm", "-D", "--defined-only", p], capture_output=True, text=True,
+                                       check=True).stdout.splitlines() if " event_" in line]
+is_equal(exported, [], "no program exports libev's event_ symbols")
+linked = [str(p) for p in programs
+          if "libev" in subprocess.run(["readelf", "-d", p], capture_output=True, text=True, check=True).stdout]
+is_equal(linked, [], "no program links libev dynamically")
+done()
