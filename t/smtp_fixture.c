@@ -1,10 +1,15 @@
 #include "t/smtp_fixture.h"
 
-#include <unistd.h>
-
 #include "auth/auth.h"
 #include "smtp/session.h"
-#include "t/tap.h"
+#include <stdio.h>
+
+static void must(bool good, const char *what)
+{
+	if (good) { return; }
+	printf("Bail out! %s\n", what);
+	abort();
+}
 
 static void settle(struct smtp_fixture *f)
 {
@@ -80,8 +85,8 @@ static void describe(struct smtp_fixture *f, const struct op_deliver *op)
 	}
 	buf_reset(&f->body);
 	buf_str(&f->body, op->body.oid ? buf_view(&f->upload) : op->body.data);
-	CHECK_INT(f->body.n, op->body.size);
-	CHECK(op->audit.id != 0);
+	must(f->body.n == op->body.size, "the body has the size that was told");
+	must(op->audit.id != 0, "there is an audit record");
 }
 
 static void fake_deliver(struct smtp_fixture *f, struct link_msg *m)
@@ -105,7 +110,7 @@ static void fake_upload(struct smtp_fixture *f, struct link_msg *m)
 {
 	const struct op_upload *op = m->request;
 	if (op->chunk == 0) { buf_reset(&f->upload); }
-	CHECK_INT(f->upload.n, (size_t)op->chunk * CHUNK_DATA);
+	must(f->upload.n == (size_t)op->chunk * CHUNK_DATA, "chunks come in order");
 	buf_str(&f->upload, op->data);
 	link_reply(m, 0, &(struct op_upload_reply){.oid = 7});
 }
@@ -161,11 +166,12 @@ static void configure(struct smtp_fixture *f, const char *settings)
 	struct str rest = str_of(settings), word, key;
 	struct err e = {{0}};
 	f->conf = conf_new(sections, COUNT(sections));
-	CHECK_INT(conf_set(f->conf, STR("hostname"), STR("mx.example.test"), &e), 0);
+	must(conf_set(f->conf, STR("hostname"), STR("mx.example.test"), &e) == 0,
+		"the host name is set");
 	while (rest.n) {
 		str_cut(&rest, ' ', &word);
 		str_cut(&word, '=', &key);
-		if (conf_set(f->conf, key, word, &e) < 0) { printf("# %s\n", e.text); }
+		must(conf_set(f->conf, key, word, &e) == 0, e.text);
 	}
 	f->role.conf = f->conf;
 }
@@ -175,8 +181,8 @@ static void certify(struct smtp_fixture *f)
 	static struct buf ca, cert, key;
 	struct err e = {{0}};
 	if (!ca.n) {
-		CHECK_INT(
-			tls_make_certificate(&STR("mx.example.test"), 1, &ca, &cert, &key, &e), 0);
+		int rc = tls_make_certificate(&STR("mx.example.test"), 1, &ca, &cert, &key, &e);
+		must(rc == 0, e.text);
 	}
 	f->role.tls = tls_server_new(buf_view(&cert), buf_view(&key), &e);
 	f->client_tls = tls_client_new(TLS_OPPORTUNISTIC, STR(""), &e);
@@ -200,7 +206,7 @@ void smtp_start(struct smtp_fixture *f, enum role_id role, const char *settings)
 	certify(f);
 	f->auth = link_pair(f, ROLE_AUTH, &auth_ops);
 	f->store = link_pair(f, ROLE_STORE, &store_ops);
-	CHECK_INT(f->role.ops->start(&f->role, &e), 0);
+	must(f->role.ops->start(&f->role, &e) == 0, e.text);
 }
 
 void smtp_end(struct smtp_fixture *f)

@@ -1,0 +1,33 @@
+/* A whole dialogue, cut at places that the input chooses. The first octet says which service
+   listens. A message that reaches the store has no bare CR, LF or NUL unless it came as BINARYMIME,
+   and begins with our Received. */
+#include "t/smtp_fixture.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_stored(struct smtp_fixture *f)
+{
+	struct str text = buf_view(&f->body);
+	if (!f->delivers) { return; }
+	assert(str_starts(text, STR("Received: from ")));
+	assert(str_find(text, STR("\r\n\r\n")) > 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const enum listen_kind kinds[] = {LISTEN_SMTP, LISTEN_LMTP, LISTEN_SUBMISSION};
+	struct smtp_fixture f;
+	if (size < 2 || size > 16384) { return 0; }
+	enum listen_kind kind = kinds[data[0] % 3];
+	size_t piece = data[1] ? data[1] : size;
+	smtp_start(&f, kind == LISTEN_SUBMISSION ? ROLE_SUBMIT : ROLE_MX,
+		"smtp.errors_max=100 smtp.errors_soft=100");
+	smtp_connect(&f, kind);
+	struct str in = str_make(data + 2, size - 2);
+	for (size_t at = 0; at < in.n && !f.gone; at += piece) {
+		smtp_say(&f, str_sub(in, at, piece));
+		check_stored(&f);
+	}
+	smtp_end(&f);
+	return 0;
+}
