@@ -1,6 +1,8 @@
 /* smtp: whole sessions of mx and submit with an auth and a store that do as the test says. */
 #include "t/tap.h"
 
+#include <unistd.h>
+
 #include "t/smtp_fixture.h"
 
 #define HELLO "EHLO c.example.org\r\n"
@@ -546,10 +548,102 @@ static void test_auth_dialogue(void)
 	smtp_end(&f);
 }
 
+static void tcp(enum role_id role, enum listen_kind kind, const char *settings)
+{
+	smtp_start(&f, role, settings);
+	f.over_tcp = true;
+	smtp_connect(&f, kind);
+}
+
+/* Octets over TCP may come a moment later than the loop is quiet. */
+static struct str say_tcp(const char *text)
+{
+	static struct buf all;
+	struct str codes = smtp_say(&f, str_of(text));
+	buf_reset(&all);
+	for (int i = 0; i < 1000 && codes.n == 0; i++) {
+		usleep(1000);
+		codes = SAY(&f, "");
+	}
+	buf_str(&all, codes);
+	return buf_view(&all);
+}
+
 static void test_xclient(void)
 {
 	mx("");
 	CHECK_STR(SAY(&f, HELLO "XCLIENT ADDR=192.0.2.1\r\n"), STR("220 250 502/5.5.1"));
+	smtp_end(&f);
+	tcp(ROLE_MX, LISTEN_SMTP, "smtp.xclient_from=127.0.0.1");
+	CHECK_STR(say_tcp(HELLO), STR("220 250"));
+	CHECK(heard("250-XCLIENT NAME ADDR PORT HELO\r\n"));
+	CHECK_STR(say_tcp("XCLIENT ADDR=nonsense\r\n"), STR("501/5.5.4"));
+	CHECK_STR(say_tcp("XCLIENT FOO=1\r\n"), STR("501/5.5.4"));
+	CHECK_STR(
+		say_tcp("XCLIENT ADDR=IPV6:2001:db8::9 NAME=h.example.net HELO=[UNAVAILABLE]\r\n"),
+		STR("220"));
+	CHECK_STR(say_tcp(MAIL), STR("503/5.5.1"));
+	CHECK_STR(say_tcp(HELLO MAIL "RCPT TO:<one@example.test>\r\nDATA\r\n"),
+		STR("250 250/2.1.0 250/2.1.5 354"));
+	CHECK_STR(say_tcp(TEXT), STR("250/2.0.0"));
+	CHECK(stored("from c.example.org (h.example.net [IPv6:2001:db8::9])"));
+	smtp_end(&f);
+}
+
+static void test_proxy(void)
+{
+	tcp(ROLE_MX, LISTEN_SMTP, "smtp.proxy_from=127.0.0.0/8");
+	CHECK_STR(say_tcp("PROXY TCP4 192.0.2.7 192.0.2.8 1234 25\r\n"), STR("220"));
+	CHECK_STR(say_tcp(HELLO MAIL "RCPT TO:<one@example.test>\r\nDATA\r\n"),
+		STR("250 250/2.1.0 250/2.1.5 354"));
+	CHECK_STR(say_tcp(TEXT), STR("250/2.0.0"));
+	CHECK(stored("from c.example.org ([192.0.2.7])"));
+	smtp_connect(&f, LISTEN_SMTP);
+	CHECK_STR(say_tcp("EHLO x\r\n"), STR("421/4.5.1."));
+	smtp_end(&f);
+	tcp(ROLE_MX, LISTEN_SMTP, "");
+	CHECK_STR(say_tcp("PROXY TCP4 192.0.2.7 192.0.2.8 1234 25\r\n"), STR("220 500/5.5.1"));
+	smtp_end(&f);
+}
+
+/* The header of the proxy and the first octets of the handshake come in one piece. */
+static void test_proxy_before_tls(void)
+{
+	tcp(ROLE_SUBMIT, LISTEN_SUBMISSIONS, "smtp.proxy_from=127.0.0.0/8");
+	conn_put(f.task.conn, STR("PROXY TCP4 192.0.2.7 192.0.2.8 1234 465\r\n"));
+	smtp_tls(&f);
+	for (int i = 0; i < 1000 && f.tls_rc == 1; i++) {
+		usleep(1000);
+		SAY(&f, "");
+	}
+	CHECK_INT(f.tls_rc, 0);
+	say_tcp("");
+	CHECK_STR(say_tcp(HELLO "AUTH PLAIN AG9uZQBzZWNyZXQ=\r\n"), STR("250 235/2.7.0"));
+	smtp_end(&f);
+}
+
+static void test_networks(void)
+{
+	tcp(ROLE_MX, LISTEN_SMTP, "smtp.proxy_from=127.0.0.0/8 policy.connections_max=2");
+	struct peer_ticket t[3];
+	struct server *sv = f.role.state;
+	struct net_addr a;
+	net_addr_parse(STR("192.0.2.7"), 0, &a);
+	for (int i = 0; i < 3; i++) { peers_enter(&sv->peers, &a, 0, 0, 0, &t[i]); }
+	CHECK_STR(say_tcp("PROXY TCP4 192.0.2.7 192.0.2.8 1234 25\r\n"), STR("421/4.7.0."));
+	for (int i = 0; i < 3; i++) { peers_leave(&t[i]); }
+	smtp_connect(&f, LISTEN_SMTP);
+	CHECK_STR(say_tcp("PROXY TCP4 192.0.2.7 192.0.2.8 1234 25\r\n"), STR("220"));
+	smtp_end(&f);
+}
+
+static void test_auth_without_tls(void)
+{
+	tcp(ROLE_SUBMIT, LISTEN_SUBMISSION, "smtp.auth_without_tls=loopback");
+	CHECK_STR(say_tcp(HELLO "AUTH PLAIN AG9uZQBzZWNyZXQ=\r\n"), STR("220 250 235/2.7.0"));
+	smtp_end(&f);
+	tcp(ROLE_SUBMIT, LISTEN_SUBMISSION, "");
+	CHECK_STR(say_tcp(HELLO "AUTH PLAIN AG9uZQBzZWNyZXQ=\r\n"), STR("220 250 530/5.7.0"));
 	smtp_end(&f);
 }
 
@@ -612,7 +706,11 @@ int main(int argc, char **argv)
 		{"submission", test_submission},
 		{"authors", test_authors},
 		{"the dialogue of AUTH", test_auth_dialogue},
-		{"XCLIENT from strangers", test_xclient},
+		{"XCLIENT", test_xclient},
+		{"PROXY", test_proxy},
+		{"PROXY before TLS", test_proxy_before_tls},
+		{"too many from one network", test_networks},
+		{"AUTH without TLS", test_auth_without_tls},
 		{"policy", test_policy},
 		{"messages of a session", test_messages_max},
 	};
