@@ -177,7 +177,6 @@ static enum input_result end_line(struct session *s)
 	if (!find_literal(buf_view(&in->text), &lit) || !begin_literal(s, &lit)) {
 		return end_command(in);
 	}
-	if (in->phase == DRAIN && in->left > drain_max(s)) { return INPUT_HOPELESS; }
 	return in->phase == MESSAGE ? INPUT_MESSAGE : INPUT_WAIT;
 }
 
@@ -202,6 +201,9 @@ enum input_result imap_input_read(struct session *s)
 	struct str got;
 	while (res == INPUT_WAIT && (got = conn_in(s->task.conn)).n) {
 		if (!s->input) { s->input = xnew(struct imap_input); }
+		if (s->input->phase == DRAIN && s->input->left > drain_max(s)) {
+			return INPUT_HOPELESS;
+		}
 		if (s->input->phase == LINE) {
 			res = take_line(s, got);
 		} else {

@@ -43,6 +43,24 @@ void imap_session_bye(struct session *s, const char *text);
 /* The role ends now: let go of all that belongs to the server, the task dies with the loop. */
 void imap_session_abandon(struct session *s);
 
+/* Ask a role and come back in `resume`, as session_op does. */
+enum step imap_session_call(struct session *s, enum role_id role, const struct msg_type *type,
+	const void *request, session_step resume);
+/* Wait for input, not past s->due_us; a step that is called again with resume. Ends the session
+   when there will be none. */
+enum step imap_session_await(struct session *s);
+/* The command has been answered: free what it held. reply.c */
+void imap_session_end_command(struct session *s);
+/* A handshake begins, as a server; then `resume`. False when it cannot. */
+bool imap_session_start_tls(struct session *s, session_step resume);
+
+/* --- reply.c --- */
+
+/* "tag WORD [code] text"; a tag of no octets is "*". */
+void imap_reply(struct session *s, const char *word, const char *code, const char *text);
+/* BAD with a code. */
+enum step imap_bad(struct session *s, const char *code, const char *text);
+
 /* --- role.c --- */
 
 /* A session has ended. */

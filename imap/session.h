@@ -28,6 +28,8 @@ enum imap_state {
 };
 
 struct imap_server; /* the role's own: server.h */
+struct tally_row;
+struct mailbox_watch;
 struct session;
 
 /* Answers a step for the task; STEP_MORE after the command has been ended. */
@@ -50,11 +52,17 @@ struct session {
 	struct log_ctx log;
 	enum imap_state state;
 	uint32_t aid;
-	struct str login; /* owned */
-	bool idling, stop_idle;
+	struct str login;                    /* owned */
+	bool idling;                         /* in IDLE: news wakes it */
 	bool rev2, condstore, qresync, utf8; /* ENABLEd */
 	bool news;                           /* the selected mailbox changed since the last sync */
 	struct view view;                    /* while IMAP_SELECTED */
+	struct mailbox_watch *watch;         /* what `same` is on; NULL = none */
+	struct tally_row *by_address, *by_user;
+	int64_t due_us; /* monotonic: the client must have spoken by then */
+	uint32_t errors, login_failures;
+	const char *bye;  /* the session shall end with this text; borrowed */
+	bool handshaking; /* TLS */
 
 	/* The command being run. */
 	struct str tag;
