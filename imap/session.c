@@ -150,9 +150,10 @@ static enum step session_step_once(struct task *t)
 	struct session *s = session_of(t);
 	if (s->call.link) { return STEP_WAIT; } /* woken for another reason */
 	enum step want = s->resume ? s->resume(s) : next_command(s);
-	conn_deadline(t->conn, want == STEP_OUT ? s->server->conf->write_timeout : 0);
-	/* who does not read in time will not read the rest */
-	return want == STEP_OUT && conn_status(t->conn) == CONN_TIMEOUT ? STEP_DONE : want;
+	if (!s->handshaking) {
+		conn_deadline(t->conn, want == STEP_OUT ? s->server->conf->write_timeout : 0);
+	}
+	return want;
 }
 
 /* --- the beginning --- */

@@ -229,6 +229,7 @@ void conn_unwait(struct conn *c)
    ended. */
 static bool wait_in(struct conn *c)
 {
+	if (unread(c) == 0) { compact_in(c); }
 	if (c->status == CONN_OPEN && c->expired) { set_status(c, CONN_TIMEOUT); }
 	if (c->status == CONN_OPEN && c->io->pending(c) && fill(c)) {
 		c->reported = c->status != CONN_OPEN;
