@@ -9,10 +9,11 @@ enum conf_type {
 	CONF_BOOL,     /* bool */
 	CONF_INT,      /* uint64_t, plain number */
 	CONF_SIZE,     /* uint64_t octets; text takes K, M, G */
-	CONF_DURATION, /* int64_t microseconds; text takes s, m, h, d */
+	CONF_DURATION, /* int64_t microseconds; text takes ms, s, m, h, d; a bare number is seconds
+			*/
 	CONF_STR,      /* struct str, owned by the conf */
-	CONF_LIST,     /* struct conf_list of str */
-	CONF_CHOICE    /* int: index into `choices`, a NULL-terminated table of words */
+	CONF_LIST,  /* struct conf_list of str; text: items by commas, \ protects the next octet */
+	CONF_CHOICE /* int: index into `choices`, a NULL-terminated table of words */
 };
 
 struct conf_list {
@@ -24,8 +25,10 @@ struct conf_row {
 	const char *name;
 	enum conf_type type;
 	size_t offset;
-	uint64_t min, max; /* numbers in the type's unit (durations in seconds); strings: octets */
-	const char *def;   /* as it would stand in the file; lists: "" or items by commas */
+	/* Numbers in the type's unit (durations in seconds), octets of strings and of list items.
+	   max 0 = none. An empty default passes by. */
+	uint64_t min, max;
+	const char *def; /* as it would stand in the file; lists: "" or items by commas */
 	const char *unit;
 	const char *help; /* one sentence; the man page is checked against it */
 	const char *const *choices;
@@ -43,11 +46,13 @@ struct conf;
 /* All sections that exist; kept by the conf. Values are the defaults. */
 struct conf *conf_new(const struct conf_section *const *sections, size_t n);
 void conf_free(struct conf *c);
-/* Read a file in libconfuse's grammar. Errors say file:line, what is wrong and what is allowed. */
+/* Read a file in libconfuse's grammar, starting from the defaults. Errors say file:line: key: what
+   is wrong and what is allowed. ERR_GONE when there is no such file. */
 int conf_load(struct conf *c, const char *path, struct err *e);
 /* Set one value from text, checked against its row: "smtp.message_max", "50M". */
 int conf_set(struct conf *c, struct str key, struct str value, struct err *e);
-/* The filled struct of a section; never NULL for a section that was registered. */
+/* The filled struct of a section; never NULL for a section that was registered. The address stays
+   the same over conf_load and conf_unpack; strings and lists in it do not. */
 const void *conf_get(const struct conf *c, const struct conf_section *s);
 /* All values as text lines, and back: how a conf travels to a role. Secret rows go along only for
    the section named `owner` ("" = none). */

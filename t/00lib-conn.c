@@ -7,6 +7,7 @@
 
 #include "lib/conn.h"
 #include "lib/fault.h"
+#include "lib/tls_private.h"
 
 enum { BIG = 3 * 1024 * 1024 };
 
@@ -502,6 +503,8 @@ static struct tls_ctx *server_ctx(void)
 	return c;
 }
 
+static const char *want_version = "TLSv1.3";
+
 static enum step tls_done(struct task *t)
 {
 	struct side *s = task_of(t, struct side, task);
@@ -511,7 +514,7 @@ static enum step tls_done(struct task *t)
 	}
 	unsigned char binding[32];
 	CHECK(conn_is_tls(t->conn));
-	CHECK_STR(conn_tls_version(t->conn), STR("TLSv1.3"));
+	CHECK_STR(conn_tls_version(t->conn), str_of(want_version));
 	CHECK_INT(conn_tls_exporter(t->conn, binding), 0);
 	buf_fmt(&s->log, "%s;", conn_tls_verified(t->conn) ? "verified" : "tls");
 	if (s->then == STEP_IN) {
@@ -730,6 +733,56 @@ static void test_tls_contexts(void)
 	buf_fini(&key2);
 }
 
+/* A client of OpenSSL's own that resumes: true when the server took its ticket. */
+static bool resumes(struct tls_ctx *server, SSL_CTX *client_ctx, SSL_SESSION **session)
+{
+	struct side s;
+	char text[100];
+	int fd = setup(&s, tls_begin);
+	s.tls = tls_get(server);
+	SSL *ssl = SSL_new(client_ctx);
+	SSL_set_fd(ssl, fd);
+	SSL_set_connect_state(ssl);
+	if (*session) { CHECK_INT(SSL_set_session(ssl, *session), 1); }
+	int got = -1;
+	for (int i = 0; i < 100 && got <= 0; i++) {
+		got = SSL_read(ssl, text, sizeof text); /* handshakes, takes tickets */
+		settle();
+	}
+	CHECK(got > 0);
+	bool reused = SSL_session_reused(ssl);
+	SSL_SESSION_free(*session);
+	*session = SSL_get1_session(ssl);
+	SSL_shutdown(ssl);
+	SSL_free(ssl);
+	settle();
+	teardown(&s, fd);
+	return reused;
+}
+
+static void test_tls_tickets(void)
+{
+	struct tls_ctx *a = server_ctx(), *reloaded = server_ctx(), *stranger = server_ctx();
+	tls_share_tickets(reloaded, a);
+	SSL_CTX *client = SSL_CTX_new(TLS_client_method());
+	for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+		SSL_SESSION *session = NULL;
+		SSL_CTX_set_min_proto_version(client, version);
+		SSL_CTX_set_max_proto_version(client, version);
+		want_version = version == TLS1_2_VERSION ? "TLSv1.2" : "TLSv1.3";
+		CHECK(!resumes(a, client, &session));
+		CHECK(resumes(a, client, &session));
+		CHECK(resumes(reloaded, client, &session));
+		CHECK(!resumes(stranger, client, &session));
+		SSL_SESSION_free(session);
+	}
+	want_version = "TLSv1.3";
+	SSL_CTX_free(client);
+	tls_put(a);
+	tls_put(reloaded);
+	tls_put(stranger);
+}
+
 /* --- connecting and accepting --- */
 
 static struct side accepted;
@@ -885,6 +938,7 @@ int main(int argc, char **argv)
 		{"handshake: silence, rubbish, hang-up", test_handshake_trouble},
 		{"TLS: an end without goodbye is an end", test_tls_bare_end},
 		{"TLS contexts: bad keys, wrong CA, tickets", test_tls_contexts},
+		{"TLS tickets survive a reload", test_tls_tickets},
 		{"connect and accept", test_connect},
 #ifdef POSTHOUSE_FAULTS
 		{"reads and writes that fail", test_faults},

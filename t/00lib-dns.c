@@ -2,6 +2,8 @@
 #include "t/tap.h"
 
 #include <arpa/inet.h>
+#include <seccomp.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/dns_private.h"
@@ -486,6 +488,47 @@ static void test_timeout(void)
 	teardown();
 }
 
+/* After dns_prepare a role needs no file, socket or process of its own. */
+static bool close_sandbox(void)
+{
+	static const char *const calls[] = {"open", "openat", "socket", "connect", "bind", "clone",
+		"clone3", "fork", "vfork", "execve", "mmap2", "setsockopt", "socketpair", "unlink"};
+	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+	bool ok = f != NULL;
+	for (size_t i = 0; ok && i < COUNT(calls); i++) {
+		int nr = seccomp_syscall_resolve_name(calls[i]);
+		ok = seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, nr, 0) == 0;
+	}
+	ok = ok && seccomp_load(f) == 0;
+	seccomp_release(f);
+	return ok;
+}
+
+static void in_sandbox(void)
+{
+	setup(0);
+	if (!close_sandbox()) { _exit(3); }
+	struct asker a;
+	ask(&a, STR("keep9.test"), DNS_A);
+	bool good = wait_for(&a) && a.query.answer->status == DNS_OK;
+	finish(&a);
+	ask(&a, STR("fail.test"), DNS_A);
+	good = good && wait_for(&a) && a.query.answer->status == DNS_SERVFAIL;
+	finish(&a);
+	teardown();
+	_exit(good ? 0 : 1);
+}
+
+static void test_sandbox(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+	if (pid == 0) { in_sandbox(); }
+	CHECK_INT(waitpid(pid, &status, 0), pid);
+	CHECK(WIFEXITED(status));
+	CHECK_INT(WEXITSTATUS(status), 0);
+}
+
 static void test_bad_conf(void)
 {
 	struct err e = {0};
@@ -547,6 +590,7 @@ int main(int argc, char **argv)
 		{"libunbound: answers, negative answers, lifetimes", test_unbound},
 		{"the same question is asked once", test_coalescing},
 		{"time-outs, too many questions, the end with questions out", test_timeout},
+		{"a resolver in a closed sandbox", test_sandbox},
 		{"bad settings; validation from the roots starts", test_bad_conf},
 	};
 	return tap_run(cases, COUNT(cases), argc, argv);
