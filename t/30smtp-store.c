@@ -1,0 +1,269 @@
+/* smtp, auth and store together on one loop: what was answered with 250 stands in the store. */
+#include "t/tap.h"
+
+#include "auth/auth.h"
+#include "lib/log.h"
+#include "smtp/session.h"
+#include "store/role.h"
+#include "t/store_fixture.h"
+
+static struct fixture fx;
+static struct loop *loop;
+static struct conf *conf;
+static struct role roles[ROLE_N];
+
+/* --- roles --- */
+
+static void on_message(void *ctx, struct link_msg *m)
+{
+	struct role *r = ctx;
+	r->ops->handle(r, m);
+}
+
+static void on_down(void *ctx, struct link *gone)
+{
+	(void)ctx, (void)gone; /* freed at the end */
+}
+
+static const struct link_ops link_ops = {on_message, on_down};
+
+static void settle(void)
+{
+	for (int i = 0; i < 100000 && loop_turn(loop); i++) {}
+}
+
+static void join(enum role_id a, enum role_id b)
+{
+	int fd[2];
+	CHECK_INT(net_pair(fd), 0);
+	roles[a].peer[b] = link_new(loop, fd[0], a, b, &link_ops, &roles[a]);
+	roles[b].peer[a] = link_new(loop, fd[1], b, a, &link_ops, &roles[b]);
+}
+
+static void add_role(const struct role_ops *ops)
+{
+	roles[ops->id] =
+		(struct role){.ops = ops, .id = ops->id, .loop = loop, .conf = conf, .store = fx.s};
+}
+
+static void start(void)
+{
+	static const struct conf_section *const sections[] = {&top_conf_section, &smtp_conf_section,
+		&policy_conf_section, &relay_conf_section, &store_conf_section, &auth_conf_section};
+	static const enum role_id order[] = {ROLE_STORE, ROLE_AUTH, ROLE_MX, ROLE_SUBMIT};
+	struct err e = {{0}};
+	fixture_start(&fx);
+	fixture_account(&fx, "second@example.test");
+	struct op_domain_set domain = {.name = STR("example.test")};
+	char nothing[16];
+	CHECK_INT(store_apply(fx.s, &OP_DOMAIN_SET, &domain, &fx.a, nothing), 0);
+	loop = loop_new_fake(INT64_C(1790000000) * SECOND_US);
+	conf = conf_new(sections, COUNT(sections));
+	CHECK_INT(conf_set(conf, STR("auth.any_password"), STR("yes"), &e), 0);
+	add_role(&store_role);
+	add_role(&auth_role);
+	add_role(&mx_role);
+	add_role(&submit_role);
+	join(ROLE_STORE, ROLE_AUTH);
+	join(ROLE_STORE, ROLE_MX);
+	join(ROLE_STORE, ROLE_SUBMIT);
+	join(ROLE_AUTH, ROLE_MX);
+	join(ROLE_AUTH, ROLE_SUBMIT);
+	for (size_t i = 0; i < COUNT(order); i++) {
+		struct role *r = &roles[order[i]];
+		CHECK_INT(r->ops->start(r, &e), 0);
+	}
+}
+
+static void end(void)
+{
+	static const enum role_id order[] = {ROLE_MX, ROLE_SUBMIT, ROLE_AUTH, ROLE_STORE};
+	settle();
+	for (size_t i = 0; i < COUNT(order); i++) {
+		roles[order[i]].ops->fini(&roles[order[i]]);
+		settle();
+	}
+	for (int i = 0; i < ROLE_N; i++) {
+		for (int j = 0; j < ROLE_N; j++) { link_free(roles[i].peer[j]); }
+	}
+	settle();
+	loop_free(loop);
+	conf_free(conf);
+	CHECK_INT(fixture_fsck(&fx, false), 0);
+	fixture_end(&fx);
+	memset(roles, 0, sizeof roles);
+}
+
+/* --- a client --- */
+
+struct client {
+	struct task task;
+	struct buf heard;
+};
+
+static void client_ended(struct task *t)
+{
+	(void)t; /* on the stack of the test */
+}
+
+static enum step client_read(struct task *t)
+{
+	struct client *c = task_of(t, struct client, task);
+	struct str in = conn_in(t->conn);
+	buf_str(&c->heard, in);
+	conn_eat(t->conn, in.n);
+	return conn_status(t->conn) == CONN_OPEN ? STEP_IN : STEP_DONE;
+}
+
+static void client_start(struct client *c, enum listen_kind kind)
+{
+	int fd[2];
+	enum role_id id = kind == LISTEN_SUBMISSION ? ROLE_SUBMIT : ROLE_MX;
+	*c = (struct client){0};
+	CHECK_INT(net_pair(fd), 0);
+	task_start(loop, &c->task, conn_new(loop, fd[1], false), client_read, client_ended);
+	session_start(roles[id].state, service_find(kind), conn_new(loop, fd[0], true));
+	settle();
+}
+
+static struct str say(struct client *c, struct str octets)
+{
+	buf_reset(&c->heard);
+	conn_put(c->task.conn, octets);
+	task_wake(&c->task, 0);
+	settle();
+	return buf_view(&c->heard);
+}
+
+static void client_end(struct client *c)
+{
+	if (!c->task.dead) {
+		task_kill(&c->task);
+		settle();
+	}
+	buf_fini(&c->heard);
+}
+
+/* --- looking --- */
+
+/* The whole of the only message in an account's INBOX. */
+static void read_only_message(uint32_t aid, struct buf *out)
+{
+	struct snap sn;
+	struct mname name;
+	struct mbox mb;
+	struct msg m;
+	struct str s = STR("");
+	CHECK_INT(snap_begin(fx.s, &sn), 0);
+	CHECK_INT(snap_mbox_by_name(&sn, aid, STR("INBOX"), &name, &mb), 0);
+	CHECK_INT(mb.total, 1);
+	int rc = snap_msg(&sn, mb.mid, 1, &m);
+	CHECK_INT(rc, 0);
+	while (rc == 0 && out->n < m.size) {
+		rc = snap_msg_bytes(&sn, &m, out->n, &s);
+		CHECK_INT(rc, 0);
+		if (s.n == 0) { break; }
+		buf_str(out, s);
+	}
+	CHECK_INT(out->n, m.size);
+	snap_end(&sn);
+}
+
+static void test_delivered(void)
+{
+	struct client c;
+	struct buf text = {0};
+	start();
+	client_start(&c, LISTEN_SMTP);
+	say(&c, STR("EHLO c.example.org\r\nMAIL FROM:<a@example.org>\r\n"
+		    "RCPT TO:<u+x@example.test>\r\nRCPT TO:<U@example.test>\r\n"
+		    "RCPT TO:<second@example.test>\r\nRCPT TO:<third@example.test>\r\nDATA\r\n"));
+	CHECK(str_find(buf_view(&c.heard), STR("550 5.1.1 ")) > 0);
+	CHECK(str_find(buf_view(&c.heard), STR("354 ")) > 0);
+	CHECK(str_starts(say(&c, STR("Subject: x\r\n\r\n..Hello\r\n.\r\n")), STR("250 2.0.0 ")));
+	read_only_message(fx.aid, &text);
+	CHECK(str_starts(buf_view(&text), STR("Return-Path: <a@example.org>\r\n"
+					      "Delivered-To: u+x@example.test\r\n"
+					      "Received: from c.example.org (local)\r\n")));
+	CHECK(str_ends(buf_view(&text), STR("\r\nSubject: x\r\n\r\n.Hello\r\n")));
+	buf_reset(&text);
+	read_only_message(fx.aid + 1, &text);
+	buf_fini(&text);
+	client_end(&c);
+	end();
+}
+
+static void test_big(void)
+{
+	struct client c;
+	struct buf body = {0}, text = {0};
+	start();
+	client_start(&c, LISTEN_SMTP);
+	for (int i = 0; i < 40000; i++) { buf_fmt(&body, "line %d of a long text\r\n", i); }
+	say(&c, STR("EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<u@example.test>\r\nDATA\r\n"));
+	say(&c, STR("Subject: big\r\n\r\n"));
+	say(&c, buf_view(&body));
+	CHECK(str_starts(say(&c, STR(".\r\n")), STR("250 2.0.0 ")));
+	read_only_message(fx.aid, &text);
+	CHECK(str_ends(buf_view(&text), buf_view(&body)));
+	buf_fini(&body);
+	buf_fini(&text);
+	client_end(&c);
+	end();
+}
+
+/* What a client leaves in the middle of is not there. */
+static void test_given_up(void)
+{
+	struct client c;
+	struct store_stat st;
+	start();
+	client_start(&c, LISTEN_SMTP);
+	say(&c, STR("EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<u@example.test>\r\nDATA\r\nA: b\r\n\r\n"));
+	for (int i = 0; i < 3000; i++) {
+		say(&c, STR("01234567890123456789012345678901234567890123456789012345678901\r\n"));
+	}
+	task_kill(&c.task);
+	settle();
+	buf_fini(&c.heard);
+	CHECK_INT(store_stat(fx.s, &st), 0);
+	CHECK_INT(st.messages, 0);
+	end();
+}
+
+static void test_audit(void)
+{
+	struct client c;
+	struct snap sn;
+	struct arena a = {0};
+	struct audit record;
+	start();
+	client_start(&c, LISTEN_SMTP);
+	say(&c, STR("EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT "
+		    "TO:<third@example.test>\r\nQUIT\r\n"));
+	CHECK_INT(snap_begin(fx.s, &sn), 0);
+	CHECK_INT(snap_audit_prev(&sn, INT64_MAX, UINT64_MAX, &a, &record), 0);
+	CHECK_INT(record.kind, AUDIT_REFUSED);
+	CHECK_STR(record.from, STR("a@example.org"));
+	CHECK_INT(record.rcpts_n, 1);
+	CHECK_STR(record.rcpts[0].rcpt, STR("third@example.test"));
+	CHECK(str_starts(record.rcpts[0].detail, STR("550 5.1.1 ")));
+	snap_end(&sn);
+	arena_fini(&a);
+	client_end(&c);
+	end();
+}
+
+int main(int argc, char **argv)
+{
+	static const struct tap_case table[] = {
+		{"one message for two accounts by three addresses", test_delivered},
+		{"a message of many chunks", test_big},
+		{"a message that was never ended", test_given_up},
+		{"the record of a refusal", test_audit},
+	};
+	log_set_level(LOG_ERROR);
+	op_register();
+	auth_register();
+	return tap_run(table, COUNT(table), argc, argv);
+}
