@@ -107,6 +107,6 @@ struct matcher {
 /* Begin with another message. */
 void matcher_reset(struct matcher *m);
 void matcher_fini(struct matcher *m);
-/* MATCH_UNKNOWN: `budget` is spent, call again with the same message. What cannot be read does not
-   match. */
+/* MATCH_UNKNOWN: `budget` (at least one piece) is spent, call again with the same message. What
+   cannot be read does not match. */
 enum match matcher_run(struct matcher *m, const struct search_message *sm, int64_t budget);

@@ -337,12 +337,12 @@ enum match matcher_run(struct matcher *m, const struct search_message *sm, int64
 	for (;;) {
 		enum match got = eval(m->req->root, sm);
 		if (got != MATCH_UNKNOWN) { return got; }
+		if (!learn(m, sm)) { break; }
 		if (m->cost >= budget) { return MATCH_UNKNOWN; }
-		if (learn(m, sm)) { continue; }
-		settle(m, SEARCH_SENT, false);
-		settle(m, SEARCH_HEADER, false);
-		settle(m, SEARCH_BODY, false);
-		settle(m, SEARCH_TEXT, false);
-		return eval(m->req->root, sm);
 	}
+	settle(m, SEARCH_SENT, false);
+	settle(m, SEARCH_HEADER, false);
+	settle(m, SEARCH_BODY, false);
+	settle(m, SEARCH_TEXT, false);
+	return eval(m->req->root, sm);
 }
