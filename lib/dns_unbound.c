@@ -117,6 +117,7 @@ struct dns_unbound *dns_unbound_new(struct loop *l, const struct dns_conf *conf,
 	list_init(&u->pending);
 	u->ctx = ub_ctx_create();
 	if (!u->ctx) { abort(); }
+	ub_ctx_debugout(u->ctx, NULL); /* lines in its own style; what matters is in return codes */
 	if (set_options(u->ctx, e) < 0 || (conf->dnssec && set_anchor(u->ctx, e) < 0) ||
 		set_servers(u->ctx, conf, e) < 0 || ub_ctx_async(u->ctx, 0) != 0 ||
 		open_zones(u->ctx, e) < 0) {
