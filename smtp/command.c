@@ -118,9 +118,7 @@ static bool set_envid(void *to, struct str value, struct arena *a)
 
 static bool set_auth(void *to, struct str value, struct arena *a)
 {
-	struct mail_args *m = to;
-	m->auth = arena_dup(a, value);
-	m->auth_given = true;
+	(void)to, (void)a; /* nothing is kept of it */
 	return value.n && is_xtext(value, COMMAND_XTEXT_MAX);
 }
 

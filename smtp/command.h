@@ -32,10 +32,9 @@ struct mail_args {
 	uint8_t body;     /* BODY_8BIT, BODY_BINARY, BODY_SMTPUTF8 */
 	uint8_t ret;      /* RET_* (RFC 3461 4.3) */
 	struct str envid; /* as written, xtext */
-	struct str auth;  /* AUTH=, as written, xtext (RFC 4954 5) */
-	bool auth_given;
 };
-/* "FROM:<a@b> SIZE=3 ...". Strings from `a`. `with_auth`: AUTH= is offered. */
+/* "FROM:<a@b> SIZE=3 ...". Strings from `a`. `with_auth`: AUTH= is offered: it
+   is checked, and trusted no further than the login itself (RFC 4954 5). */
 enum command_error mail_args_parse(
 	struct str args, bool with_auth, struct arena *a, struct mail_args *out);
 

@@ -35,6 +35,7 @@ static bool must_pause(struct session *s, enum step *next_out)
 		return true;
 	}
 	if (in->size > OVER_FACTOR * s->server->conf->message_max) {
+		s->env->refusal = STR("552 5.3.4 Message too big");
 		*next_out = session_close(s, REPLY_TOO_BIG);
 		return true;
 	}

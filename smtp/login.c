@@ -58,12 +58,15 @@ static enum step auth_read(struct task *t)
 	struct session *s = session_of(t);
 	struct str line;
 	enum step next;
+	if (s->server->role->stopping) { return session_close(s, REPLY_STOPPING); }
 	int rc = conn_line(t->conn, SESSION_AUTH_LINE_MAX, &line);
 	if (rc < 0) { return session_close(s, rc == ERR_LIMIT ? REPLY_LINE_LONG : REPLY_LINE_END); }
 	if (rc == 0) {
 		if (session_lost(s, &next)) { return next; }
+		s->listening = true;
 		return session_await(s, s->server->conf->first_timeout_us, false);
 	}
+	s->listening = false;
 	session_calm(s);
 	if (str_eq(line, STR("*"))) { return session_answer(s, REPLY_AUTH_CANCELLED); }
 	return take_response(s, line);

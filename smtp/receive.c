@@ -9,6 +9,8 @@
 
 enum {
 	TEXT_LINE_MAX = 64 * 1024,
+	WIDE_FROM = 32 * 1024, /* a message that is longer is read in larger pieces */
+	WIDE_READ = 64 * 1024,
 	OP_OVERHEAD = 8 * 1024, /* of an operation's frame: fixed fields */
 	RCPT_OVERHEAD = 64      /* per recipient: lengths and numbers */
 };
@@ -100,6 +102,7 @@ void intake_add(struct session *s, struct str octets)
 {
 	struct intake *in = s->intake;
 	in->size += octets.n;
+	if (in->size > WIDE_FROM) { conn_read_size(s->task.conn, WIDE_READ); }
 	if (in->size > s->server->conf->message_max) { fail_too_big(s); }
 	if (in->fault != REPLY_N || octets.n == 0) { return; }
 	if (in->header_done) {

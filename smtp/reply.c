@@ -48,7 +48,6 @@ static const struct {
 	[REPLY_NEEDS_MAIL] = {503, "5.5.1 MAIL first"},
 	[REPLY_NEEDS_RCPT] = {503, "5.5.1 No valid recipients"},
 	[REPLY_NESTED_MAIL] = {503, "5.5.1 A transaction is open already"},
-	[REPLY_NOT_IN_MAIL] = {503, "5.5.1 Not within a transaction"},
 	[REPLY_NOT_HERE] = {502, "5.5.1 Not offered here"},
 	[REPLY_NEEDS_BDAT] = {503, "5.5.1 BINARYMIME needs BDAT"},
 	[REPLY_MIXED_DATA] = {503, "5.5.1 DATA after BDAT"},

@@ -37,12 +37,6 @@ bool session_may_auth(const struct session *s)
 
 /* --- replies --- */
 
-void session_line(struct session *s, struct str line)
-{
-	buf_str(&s->out, line);
-	buf_str(&s->out, STR("\r\n"));
-}
-
 void session_reply_with(struct session *s, enum reply_id id, struct str detail)
 {
 	unsigned code = reply_code(id);
@@ -149,6 +143,7 @@ enum step session_call(struct session *s, enum role_id role, const struct msg_ty
 void session_reset(struct session *s)
 {
 	audit_refused(s);
+	if (s->intake && s->task.conn) { conn_read_size(s->task.conn, CONN_READ); }
 	intake_free(s->intake);
 	s->intake = NULL;
 	envelope_free(s->env);

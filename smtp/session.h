@@ -69,8 +69,6 @@ enum step session_command(struct task *t);
 enum step session_next(struct session *s);
 void session_reply(struct session *s, enum reply_id id);
 void session_reply_with(struct session *s, enum reply_id id, struct str detail);
-/* A line of our own making, without CRLF. */
-void session_line(struct session *s, struct str line);
 /* A reply, then the next command. */
 enum step session_answer(struct session *s, enum reply_id id);
 /* A reply, then close. */

@@ -165,7 +165,7 @@ static void test_mail(void)
 		CHECK_STR(m.envid, str_of(cases[i].envid));
 	}
 	CHECK_INT(mail_args_parse(STR("FROM:<a@b> AUTH=<>"), true, &a, &m), COMMAND_OK);
-	CHECK(m.auth_given);
+	CHECK_INT(mail_args_parse(STR("FROM:<a@b> AUTH="), true, &a, &m), COMMAND_PARAM_BAD);
 	arena_fini(&a);
 }
 
