@@ -4,49 +4,34 @@
 #include "imap/condstore.h"
 #include "imap/server.h"
 
-struct extension {
-	const char *name;
-	bool *(*flag)(struct session *s);
-};
-
-static bool *rev2_flag(struct session *s)
+static bool parse(struct lex *l)
 {
-	return &s->rev2;
+	struct str name;
+	do {
+		if (!lex_atom(l, &name)) { return false; }
+	} while (lex_space(l));
+	return lex_end(l);
 }
 
-static bool *condstore_flag(struct session *s)
+/* Whether `names` has the word. */
+static bool asked(struct str names, struct str word)
 {
-	return &s->condstore;
-}
-
-static const struct extension extensions[] = {
-	{"CONDSTORE", condstore_flag},
-	{"IMAP4rev2", rev2_flag},
-};
-
-static void enable(struct session *s, struct str name)
-{
-	for (size_t i = 0; i < COUNT(extensions); i++) {
-		bool *flag = extensions[i].flag(s);
-		if (*flag || !str_ieq(name, str_of(extensions[i].name))) { continue; }
-		*flag = true;
-		session_put(s, " %s", extensions[i].name);
+	struct str name;
+	while (names.n) {
+		str_cut(&names, ' ', &name);
+		if (str_ieq(name, word)) { return true; }
 	}
+	return false;
 }
 
 enum step cmd_enable(struct session *s)
 {
-	struct lex *l = &s->lex;
-	struct str name, names = str_skip(l->in, l->at);
-	do {
-		if (!lex_atom(l, &name)) { return session_bad_lex(s); }
-	} while (lex_space(l));
-	if (!lex_end(l)) { return session_bad_lex(s); }
-	session_put(s, "* ENABLED");
-	while (names.n) {
-		str_cut(&names, ' ', &name);
-		enable(s, name);
-	}
-	session_put(s, "\r\n");
+	struct str names = str_skip(s->lex.in, s->lex.at);
+	if (!parse(&s->lex)) { return session_bad_lex(s); }
+	bool rev2 = asked(names, STR("IMAP4rev2")), condstore = asked(names, STR("CONDSTORE"));
+	s->rev2 |= rev2;
+	session_put(
+		s, "* ENABLED%s%s\r\n", rev2 ? " IMAP4rev2" : "", condstore ? " CONDSTORE" : "");
+	if (condstore) { condstore_enable(s); }
 	return session_ok(s, NULL, "ENABLE completed");
 }

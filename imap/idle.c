@@ -1,6 +1,7 @@
 /* IDLE (RFC 9051 6.3.13, RFC 2177): news of the selected mailbox is told at once. The imap role. An
    idling session waits for its client and for news, and holds no buffers meanwhile. */
 #include "imap/commands.h"
+#include "imap/input.h"
 #include "imap/server.h"
 
 enum { DONE_LINE_MAX = 64 };
@@ -25,10 +26,25 @@ static enum step idling(struct session *s)
 	return imap_session_await(s);
 }
 
+static void free_tag(struct session *s)
+{
+	free(s->work);
+}
+
+/* The tag is all that is needed of the command. */
+static void hold_tag(struct session *s)
+{
+	s->work = xstrdup(s->tag);
+	s->work_free = free_tag;
+	s->tag.p = s->work;
+	imap_input_free(s);
+}
+
 enum step cmd_idle(struct session *s)
 {
 	if (!lex_end(&s->lex)) { return session_bad(s, "IDLE has no arguments"); }
 	session_put(s, "+ idling\r\n");
+	hold_tag(s);
 	s->idling = true;
 	s->resume = idling;
 	return STEP_MORE;

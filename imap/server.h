@@ -49,7 +49,9 @@ enum step imap_session_call(struct session *s, enum role_id role, const struct m
 /* Wait for input, not past s->due_us; a step that is called again with resume. Ends the session
    when there will be none. */
 enum step imap_session_await(struct session *s);
-/* The command has been answered: free what it held. reply.c */
+/* The client has shown that it is there: its time begins anew, once it has logged in. */
+void imap_session_spoken(struct session *s);
+/* The command has been answered: free what it held. */
 void imap_session_end_command(struct session *s);
 /* A handshake begins, as a server; then `resume`. False when it cannot. */
 bool imap_session_start_tls(struct session *s, session_step resume);

@@ -31,8 +31,7 @@ static enum step say_bye(struct session *s, const char *text)
 	return STEP_CLOSE;
 }
 
-/* The client has shown that it is there. */
-static void spoken(struct session *s)
+void imap_session_spoken(struct session *s)
 {
 	if (s->state & IMAP_IN) {
 		s->due_us = loop_mono_us(s->task.loop) + s->server->conf->idle_timeout;
@@ -47,7 +46,7 @@ enum step imap_session_await(struct session *s)
 		return say_bye(s, s->state & IMAP_IN ? "Idle for too long" : "No login in time");
 	}
 	if (conn_status(s->task.conn) != CONN_OPEN) { return STEP_CLOSE; }
-	if (!s->input && !s->resume) {
+	if (!s->input && (!s->resume || s->idling)) {
 		arena_fini(&s->arena);
 		arena_init(&s->arena, IMAP_ARENA_MAX);
 	}
@@ -90,7 +89,7 @@ void imap_session_end_command(struct session *s)
 	s->tag = STR("");
 	arena_reset(&s->arena);
 	imap_server_watch(s->server, s);
-	spoken(s);
+	imap_session_spoken(s);
 }
 
 /* "NAME" or "UID NAME". */
@@ -111,6 +110,7 @@ static enum step run_command(struct session *s)
 	s->lex = (struct lex){
 		.in = text, .at = s->tag.n, .arena = &s->arena, .utf8 = s->utf8 || s->rev2};
 	metric_add(&imap_commands_total, 1);
+	imap_session_spoken(s);
 	if (!s->tag.n || !lex_space(&s->lex)) {
 		s->tag = STR("");
 		return session_bad(s, "A command begins with a tag and a space");

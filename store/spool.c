@@ -19,7 +19,7 @@ struct spool {
 	struct call calls[SPOOL_WINDOW];
 	bool out[SPOOL_WINDOW]; /* the call was made and not looked at since */
 	int rc;
-	bool over, ended, taken;
+	bool over, ended, taken, never_inline;
 	unsigned char sha256[32];
 	struct buf parse;
 	struct wire_u64_item refs[OP_REFS_MAX];
@@ -34,6 +34,16 @@ struct spool *spool_new(struct link *const *store, struct task *task, uint64_t m
 	sp->hash = EVP_MD_CTX_new();
 	if (!sp->hash || EVP_DigestInit_ex(sp->hash, EVP_sha256(), NULL) != 1) { abort(); }
 	return sp;
+}
+
+void spool_never_inline(struct spool *sp)
+{
+	sp->never_inline = true;
+}
+
+static bool is_inline(const struct spool *sp)
+{
+	return sp->size <= CHUNK_DATA && !(sp->never_inline && sp->size);
 }
 
 /* Look at the calls that were answered. How many are still out. */
@@ -126,18 +136,18 @@ int spool_finish(struct spool *sp)
 		describe(sp);
 		if (sp->parse.n > OP_PARSE_MAX) { sp->rc = ERR_LIMIT; }
 	}
-	if (sp->size > CHUNK_DATA) {
+	if (!is_inline(sp)) {
 		while (sp->held.n && send_chunk(sp, MIN(sp->held.n, CHUNK_DATA))) {}
 	}
 	unsigned out = settle(sp);
 	if (sp->rc < 0) { return sp->rc; }
-	return out == 0 && (sp->size <= CHUNK_DATA || sp->held.n == 0);
+	return out == 0 && (is_inline(sp) || sp->held.n == 0);
 }
 
 void spool_body(struct spool *sp, struct op_body *out)
 {
-	*out = (struct op_body){.oid = sp->size > CHUNK_DATA ? sp->oid : 0,
-		.data = sp->size > CHUNK_DATA ? STR("") : buf_view(&sp->held),
+	*out = (struct op_body){.oid = is_inline(sp) ? 0 : sp->oid,
+		.data = is_inline(sp) ? buf_view(&sp->held) : STR(""),
 		.size = sp->size,
 		.sha256 = str_make(sp->sha256, sizeof sp->sha256),
 		.parse = buf_view(&sp->parse),

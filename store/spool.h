@@ -14,6 +14,8 @@ struct spool;
    chunk, for the store may be away or reborn meanwhile. `task` is woken when a full window opens
    and when the last chunk is safe in the store's batch. `max` octets, then ERR_LIMIT. */
 struct spool *spool_new(struct link *const *store, struct task *task, uint64_t max);
+/* Upload it however small it is: for operations that carry many bodies. Before the first octet. */
+void spool_never_inline(struct spool *sp);
 /* Take `s`; 0, or ERR_LIMIT (too long: what comes is counted, not kept), or what the store
  * answered. */
 int spool_add(struct spool *sp, struct str s);
