@@ -9,9 +9,9 @@
 #include "lib/date.h"
 
 enum {
-	PIECE = 16 * 1024,    /* encoded octets read at once */
-	LINE_MAX = 64 * 1024, /* decoded octets without LF before they are cut anywhere */
-	ROW_COST = 64,        /* what looking at a message costs, in octets read */
+	PIECE = 16 * 1024,  /* encoded octets read at once */
+	WINDOW = 64 * 1024, /* decoded octets converted at once */
+	ROW_COST = 64,      /* what looking at a message costs, in octets read */
 	RECORD_COST = 2 * 1024
 };
 
@@ -177,28 +177,28 @@ static void search_folded(struct matcher *m)
 	buf_drop(&m->folded, m->folded.n - keep);
 }
 
-/* How much of the decoded text can be converted by itself: whole lines. */
-static size_t whole_lines(const struct matcher *m, struct str charset, bool last)
+/* How much of the decoded text is converted next. Long texts are cut behind a line, at places that
+   do not depend on how the octets came. */
+static size_t next_cut(const struct matcher *m, struct str charset, bool last)
 {
-	ptrdiff_t lf = str_rchr(buf_view(&m->decoded), '\n');
-	if (last) { return m->decoded.n; }
-	if (str_istarts(charset, STR("utf-16")) || str_istarts(charset, STR("utf-32"))) {
-		return m->decoded.n & ~(size_t)3;
-	}
-	if (lf < 0) { return m->decoded.n > LINE_MAX ? m->decoded.n : 0; }
-	return (size_t)lf + 1;
+	struct str window = str_sub(buf_view(&m->decoded), 0, WINDOW);
+	bool wide = str_istarts(charset, STR("utf-16")) || str_istarts(charset, STR("utf-32"));
+	ptrdiff_t lf = str_rchr(window, '\n');
+	if (window.n < WINDOW) { return last ? window.n : 0; }
+	return wide || lf < 0 ? window.n : (size_t)lf + 1;
 }
 
 static void take_decoded(struct matcher *m, struct str charset, bool last)
 {
-	size_t n = whole_lines(m, charset, last);
-	if (!n) { return; }
-	buf_reset(&m->utf8);
-	/* an unknown charset is read as well as can be */
-	(void)charset_to_utf8(charset, str_sub(buf_view(&m->decoded), 0, n), &m->utf8);
-	utf8_fold(buf_view(&m->utf8), &m->folded);
-	buf_drop(&m->decoded, n);
-	search_folded(m);
+	size_t n;
+	while ((n = next_cut(m, charset, last)) > 0) {
+		buf_reset(&m->utf8);
+		/* an unknown charset is read as well as can be */
+		(void)charset_to_utf8(charset, str_sub(buf_view(&m->decoded), 0, n), &m->utf8);
+		utf8_fold(buf_view(&m->utf8), &m->folded);
+		buf_drop(&m->decoded, n);
+		search_folded(m);
+	}
 }
 
 static void part_open(struct matcher *m, const struct mimerec_part *p)
