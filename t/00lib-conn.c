@@ -733,6 +733,126 @@ static void test_tls_contexts(void)
 	buf_fini(&key2);
 }
 
+/* Two ends that talk in turns, in pieces of any size, some copied and some borrowed: every octet
+   arrives once and in order. */
+enum { TURNS = 60 };
+
+struct talker {
+	struct task task;
+	struct tls_ctx *tls; /* NULL: raw */
+	uint32_t random;     /* sizes of pieces */
+	uint32_t *turn_len;  /* both ends know how much each turn has */
+	unsigned turn, first, ended;
+	size_t sent, received;
+	size_t owed; /* the rest of an incomplete conn_send: nothing else may come between */
+};
+
+static size_t piece(struct talker *k, size_t most)
+{
+	static const size_t scale[] = {1, 10, 1000, 16384, 16385, 70000};
+	k->random = k->random * 1664525 + 1013904223;
+	return MIN(most, 1 + (k->random >> 8) % scale[(k->random >> 4) % COUNT(scale)]);
+}
+
+static enum step speak(struct talker *k)
+{
+	struct conn *c = k->task.conn;
+	size_t len = k->turn_len[k->turn];
+	while (k->sent < len) {
+		if (conn_out_full(c)) { return STEP_OUT; }
+		size_t n = k->owed ? k->owed : piece(k, len - k->sent);
+		struct str s = str_make(big + k->turn * 1000 + k->sent, n);
+		if (!k->owed && (k->random & 1)) {
+			conn_put(c, s);
+			k->sent += n;
+			continue;
+		}
+		size_t took = conn_send(c, s);
+		k->sent += took;
+		k->owed = n - took;
+		if (k->owed) { return STEP_OUT; }
+	}
+	k->sent = 0;
+	k->turn++;
+	return STEP_MORE;
+}
+
+static enum step listen_to(struct talker *k)
+{
+	struct str in = conn_in(k->task.conn);
+	size_t want = k->turn_len[k->turn] - k->received;
+	CHECK(in.n <= want);
+	size_t n = piece(k, MIN(in.n, want));
+	CHECK(n == 0 || memcmp(in.p, big + k->turn * 1000 + k->received, n) == 0);
+	conn_eat(k->task.conn, n);
+	k->received += n;
+	if (k->received < k->turn_len[k->turn]) { return in.n > n ? STEP_MORE : STEP_IN; }
+	k->received = 0;
+	k->turn++;
+	return STEP_MORE;
+}
+
+static enum step talk(struct task *t)
+{
+	struct talker *k = task_of(t, struct talker, task);
+	if (conn_status(t->conn) != CONN_OPEN && k->turn < TURNS) { return STEP_DONE; }
+	if (k->turn == TURNS) { return STEP_CLOSE; }
+	return k->turn % 2 == k->first ? speak(k) : listen_to(k);
+}
+
+static enum step talk_begin(struct task *t)
+{
+	struct talker *k = task_of(t, struct talker, task);
+	t->step = talk;
+	if (!k->tls) { return STEP_MORE; }
+	CHECK_INT(conn_start_tls(t->conn, t, k->tls, STR("")), 0);
+	return STEP_WAIT;
+}
+
+static void on_talker_ended(struct task *t)
+{
+	task_of(t, struct talker, task)->ended++;
+}
+
+static void talk_round(uint32_t seed, bool tls)
+{
+	static uint32_t lens[TURNS];
+	struct talker k[2];
+	struct err e;
+	int fd[2], small = 4096;
+	l = loop_new_fake(0);
+	CHECK_INT(net_pair(fd), 0);
+	uint32_t x = seed;
+	for (int i = 0; i < TURNS; i++) {
+		x = x * 1664525 + 1013904223;
+		lens[i] = 1 + (x >> 8) % (i % 5 == 0 ? 400000 : 3000);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		setsockopt(fd[i], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+		k[i] = (struct talker){.random = seed + i, .turn_len = lens, .first = i};
+		if (tls) {
+			k[i].tls =
+				i ? tls_client_new(TLS_OPPORTUNISTIC, STR(""), &e) : server_ctx();
+		}
+		task_start(l, &k[i].task, conn_new(l, fd[i], i == 0), talk_begin, on_talker_ended);
+	}
+	settle();
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK_INT(k[i].turn, TURNS);
+		CHECK_INT(k[i].ended, 1);
+		tls_put(k[i].tls);
+	}
+	loop_free(l);
+}
+
+static void test_talk(void)
+{
+	for (uint32_t seed = 1; seed <= 6; seed++) {
+		talk_round(seed, false);
+		talk_round(seed, true);
+	}
+}
+
 /* A client of OpenSSL's own that resumes: true when the server took its ticket. */
 static bool resumes(struct tls_ctx *server, SSL_CTX *client_ctx, SSL_SESSION **session)
 {
@@ -938,6 +1058,7 @@ int main(int argc, char **argv)
 		{"handshake: silence, rubbish, hang-up", test_handshake_trouble},
 		{"TLS: an end without goodbye is an end", test_tls_bare_end},
 		{"TLS contexts: bad keys, wrong CA, tickets", test_tls_contexts},
+		{"talking in turns, pieces of any size, raw and TLS", test_talk},
 		{"TLS tickets survive a reload", test_tls_tickets},
 		{"connect and accept", test_connect},
 #ifdef POSTHOUSE_FAULTS
