@@ -58,7 +58,7 @@ static enum step auth_read(struct task *t)
 	struct session *s = session_of(t);
 	struct str line;
 	enum step next;
-	if (s->server->role->stopping) { return session_close(s, REPLY_STOPPING); }
+	if (s->server->role->stopping || s->evicted) { return session_close(s, REPLY_STOPPING); }
 	int rc = conn_line(t->conn, SESSION_AUTH_LINE_MAX, &line);
 	if (rc < 0) { return session_close(s, rc == ERR_LIMIT ? REPLY_LINE_LONG : REPLY_LINE_END); }
 	if (rc == 0) {

@@ -141,6 +141,14 @@ static void close_listeners(struct server *sv)
 	}
 }
 
+bool server_make_room(struct server *sv)
+{
+	list_each(node, &sv->sessions) { /* the oldest first */
+		if (session_evict(list_entry(node, struct session, node))) { return true; }
+	}
+	return false;
+}
+
 void server_session_ended(struct server *sv)
 {
 	sv->sessions_n--;

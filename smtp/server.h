@@ -49,5 +49,7 @@ void server_handle(struct role *r, struct link_msg *m);
 void server_reload(struct role *r);
 void server_stop(struct role *r);
 void server_fini(struct role *r);
+/* All places are taken: send away who has been idle for longest. False when nobody is. */
+bool server_make_room(struct server *sv);
 /* session.c: one has ended. */
 void server_session_ended(struct server *sv);

@@ -192,6 +192,14 @@ void session_abandon(struct session *s)
 	task_kill(&s->task);
 }
 
+bool session_evict(struct session *s)
+{
+	if (!s->listening || s->env || s->evicted) { return false; }
+	s->evicted = true;
+	task_wake(&s->task, 0);
+	return true;
+}
+
 void session_stop(struct session *s)
 {
 	if (s->listening) { task_wake(&s->task, 0); }
@@ -242,6 +250,7 @@ enum step session_command(struct task *t)
 	struct session *s = session_of(t);
 	struct str line;
 	if (s->server->role->stopping) { return session_close(s, REPLY_STOPPING); }
+	if (s->evicted) { return session_close(s, REPLY_TOO_MANY_SESSIONS); }
 	if (s->out.n >= SESSION_OUT_MAX) { session_flush(s); }
 	if (conn_out_full(t->conn)) {
 		conn_deadline(t->conn, s->server->conf->command_timeout_us);
@@ -277,7 +286,7 @@ enum step session_enter(struct session *s)
 	memset(s->hits, 0, sizeof s->hits);
 	log_event(LOG_DEBUG, &s->log, "connect", "peer=%.*s service=%s", STR_ARG(session_ip(s, ip)),
 		s->service->name);
-	if (sv->sessions_n > sv->conf->sessions_max) {
+	if (sv->sessions_n > sv->conf->sessions_max && !server_make_room(sv)) {
 		return session_close(s, REPLY_TOO_MANY_SESSIONS);
 	}
 	if (session_at(s, AT_LMTP) && peer->sa.sa_family != AF_UNSPEC &&

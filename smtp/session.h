@@ -33,6 +33,7 @@ struct session {
 	bool greeted;       /* a valid command has come */
 	bool esmtp;         /* EHLO or LHLO rather than HELO */
 	bool listening;     /* waits for a command: may be told to leave */
+	bool evicted;       /* must make room for another */
 	bool timed_out;     /* the timer fired */
 	bool too_fast;      /* as counted when it connected, see policy.c */
 	bool skipping;      /* within a line that is too long */
@@ -58,6 +59,8 @@ void session_start(struct server *sv, const struct service *service, struct conn
 void session_abandon(struct session *s);
 /* Register what is counted. */
 void session_register(void);
+/* All places are taken: is this one idle, outside a transaction? Then it leaves. */
+bool session_evict(struct session *s);
 /* The server stops: leave as soon as nothing is promised. */
 void session_stop(struct session *s);
 

@@ -41,7 +41,10 @@ static const struct conf_row rows[] = {
 		.help = "Commands without a message in between (NOOP, RSET, VRFY, EHLO) that end a "
 			"session."),
 	ROW("sessions_max", CONF_INT, sessions_max, .min = 1, .max = 100000, .def = "4000",
-		.unit = "sessions", .help = "Sessions of one role process at once."),
+		.unit = "sessions",
+		.help = "Sessions of one role process at once; beyond that whoever has been idle "
+			"for "
+			"longest is sent away, and a newcomer when nobody is."),
 	ROW("data_rate_min", CONF_INT, data_rate_min, .max = 1000000, .def = "100",
 		.unit = "octets/s",
 		.help = "A message that comes slower than this, after its first minute, is given "

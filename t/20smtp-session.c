@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "smtp/session.h"
 #include "t/smtp_fixture.h"
 
 #define HELLO "EHLO c.example.org\r\n"
@@ -666,6 +667,26 @@ static void test_policy(void)
 	smtp_end(&f);
 }
 
+static void test_sessions_max(void)
+{
+	int fd[2];
+	mx("smtp.sessions_max=1");
+	CHECK_STR(SAY(&f, HELLO), STR("220 250"));
+	CHECK_INT(net_pair(fd), 0); /* the idle one goes */
+	session_start(f.role.state, service_find(LISTEN_SMTP), conn_new(f.loop, fd[0], true));
+	CHECK_STR(SAY(&f, ""), STR("421/4.3.2."));
+	char text[128];
+	ssize_t n = read(fd[1], text, sizeof text);
+	CHECK(n > 4 && memcmp(text, "220 ", 4) == 0);
+	static const char busy[] = HELLO MAIL; /* within a transaction it may stay */
+	CHECK_INT(write(fd[1], busy, sizeof busy - 1), sizeof busy - 1);
+	SAY(&f, "");
+	smtp_connect(&f, LISTEN_SMTP);
+	CHECK_STR(SAY(&f, ""), STR("421/4.3.2."));
+	close(fd[1]);
+	smtp_end(&f);
+}
+
 static void test_messages_max(void)
 {
 	mx("smtp.messages_max=1");
@@ -713,6 +734,7 @@ int main(int argc, char **argv)
 		{"AUTH without TLS", test_auth_without_tls},
 		{"policy", test_policy},
 		{"messages of a session", test_messages_max},
+		{"more sessions than places", test_sessions_max},
 	};
 	return tap_run(table, COUNT(table), argc, argv);
 }
