@@ -24,10 +24,14 @@ static size_t command_max(const struct session *s)
 	return s->state & IMAP_IN ? IMAP_COMMAND_MAX : IMAP_COMMAND_EARLY_MAX;
 }
 
-/* Of a refused literal, this much is read before we hang up. */
-static uint64_t drain_max(const struct session *s)
+/* The octets of the literal that begins, or of what is left of it, are not wanted. So much of them
+   is read before we hang up. */
+static void drain(struct session *s)
 {
-	return s->state & IMAP_IN ? 2 * s->server->conf->append_max : IMAP_COMMAND_MAX;
+	uint64_t max =
+		s->state & IMAP_IN ? 2 * s->server->conf->append_max : (uint64_t)IMAP_COMMAND_MAX;
+	s->input->phase = DRAIN;
+	s->input->hopeless = s->input->left > max;
 }
 
 static bool tag_char(char c)
@@ -104,7 +108,7 @@ static bool begin_literal(struct session *s, const struct literal *lit)
 		refuse(s, "TOOBIG", "Command is too long");
 	}
 	if (in->why) {
-		in->phase = DRAIN;
+		if (!lit->sync) { drain(s); }
 		return !lit->sync;
 	}
 	if (lit->sync) { conn_put(s->task.conn, STR("+ OK\r\n")); }
@@ -174,9 +178,11 @@ static enum input_result end_line(struct session *s)
 	struct imap_input *in = s->input;
 	struct literal lit;
 	check_line(s);
-	if (!find_literal(buf_view(&in->text), &lit) || !begin_literal(s, &lit)) {
+	if (!find_literal(str_skip(buf_view(&in->text), in->line_at), &lit)) {
 		return end_command(in);
 	}
+	lit.at += in->line_at;
+	if (!begin_literal(s, &lit)) { return end_command(in); }
 	return in->phase == MESSAGE ? INPUT_MESSAGE : INPUT_WAIT;
 }
 
@@ -191,8 +197,23 @@ static enum input_result take_line(struct session *s, struct str got)
 
 static void begin_line(struct imap_input *in)
 {
+	if (in->why) { buf_reset(&in->text); }
 	in->phase = LINE;
 	in->line_at = in->text.n;
+}
+
+static enum input_result take(struct session *s, struct str got)
+{
+	enum input_result res = INPUT_WAIT;
+	struct imap_input *in = s->input;
+	if (in->phase == LINE) {
+		res = take_line(s, got);
+	} else {
+		take_literal(s, got);
+	}
+	if (in->hopeless) { return INPUT_HOPELESS; }
+	if ((in->phase == LITERAL || in->phase == DRAIN) && !in->left) { begin_line(in); }
+	return res;
 }
 
 enum input_result imap_input_read(struct session *s)
@@ -201,17 +222,7 @@ enum input_result imap_input_read(struct session *s)
 	struct str got;
 	while (res == INPUT_WAIT && (got = conn_in(s->task.conn)).n) {
 		if (!s->input) { s->input = xnew(struct imap_input); }
-		if (s->input->phase == DRAIN && s->input->left > drain_max(s)) {
-			return INPUT_HOPELESS;
-		}
-		if (s->input->phase == LINE) {
-			res = take_line(s, got);
-		} else {
-			take_literal(s, got);
-		}
-		if (s->input->phase != LINE && s->input->phase != MESSAGE && !s->input->left) {
-			begin_line(s->input);
-		}
+		res = take(s, got);
 	}
 	return res;
 }
@@ -261,6 +272,6 @@ void imap_input_end(struct session *s)
 	in->why = "answered";
 	buf_reset(&in->text);
 	in->line_at = 0;
-	if (in->phase == MESSAGE) { in->phase = DRAIN; }
+	if (in->phase == MESSAGE) { drain(s); }
 	if (in->phase == DRAIN && !in->left) { begin_line(in); }
 }

@@ -28,7 +28,7 @@ struct imap_input {
 	uint64_t left;      /* octets of the literal being read */
 	bool append;        /* literals from here on are messages */
 	bool done;          /* nothing of this command is left to be read */
-	bool answered;
+	bool answered, hopeless;
 	const char *code, *why; /* INPUT_BAD; `code` may be NULL */
 	struct str tag;         /* INPUT_BAD: of the command, in the session's arena */
 	struct {
