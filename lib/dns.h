@@ -45,7 +45,8 @@ struct dns;
 
 struct dns_conf {
 	/* "HOST:PORT", the only resolver; "roots" = ask the root servers; empty = the resolvers of
-	   /etc/resolv.conf, where an answer that fails validation counts as unsigned. */
+	   /etc/resolv.conf (the roots without that file), where an answer that fails validation
+	   counts as unsigned. */
 	struct str forward;
 	struct str zone_text; /* master-file text that answers everything; empty = none */
 	bool dnssec;          /* validate */

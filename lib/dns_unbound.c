@@ -26,7 +26,7 @@ struct question {
 };
 
 static const struct log_ctx LOG = {.role = "dns"};
-static const char ROOT_KEY[] = "/usr/share/dns/root.key";
+static const char ROOT_KEY[] = "/usr/share/dns/root.key", RESOLV_CONF[] = "/etc/resolv.conf";
 
 /* The keys of the root since 2017 and 2024, for systems without that file. */
 static const char *const root_ds[] = {
@@ -81,13 +81,14 @@ static int set_servers(struct ub_ctx *ctx, const struct dns_conf *conf, struct e
 	struct net_addr a;
 	char ip[NET_ADDR_TEXT], text[NET_ADDR_TEXT + 8];
 	int rc;
-	if (str_eq(conf->forward, STR("roots"))) { return 0; }
-	if (conf->forward.n == 0) {
+	bool local = conf->forward.n == 0 && access(RESOLV_CONF, R_OK) == 0;
+	if (str_eq(conf->forward, STR("roots")) || (conf->forward.n == 0 && !local)) { return 0; }
+	if (local) {
 		/* Such a server may know nothing of DNSSEC: what cannot be validated counts as
 		   unsigned. */
 		rc = ub_ctx_set_option(ctx, "val-permissive-mode:", "yes");
-		if (rc == 0) { rc = ub_ctx_resolvconf(ctx, NULL); }
-		return rc ? refused(rc, "/etc/resolv.conf", e) : 0;
+		if (rc == 0) { rc = ub_ctx_resolvconf(ctx, RESOLV_CONF); }
+		return rc ? refused(rc, RESOLV_CONF, e) : 0;
 	}
 	if (net_addr_parse(conf->forward, DNS_PORT, &a) < 0) {
 		return err_set(e, ERR_SYNTAX,

@@ -346,6 +346,8 @@ static void on_query(struct watch *w, int events)
 	buf_fini(&out);
 }
 
+static bool validating;
+
 static void setup(size_t cache_max)
 {
 	struct sockaddr_in in = {.sin_family = AF_INET};
@@ -359,7 +361,8 @@ static void setup(size_t cache_max)
 	CHECK_INT(getsockname(server.fd, (struct sockaddr *)&in, &n), 0);
 	snprintf(server.port, sizeof server.port, "127.0.0.1:%u", ntohs(in.sin_port));
 	watch_set(l, &server.watch, server.fd, WATCH_READ, on_query);
-	struct dns_conf conf = {.forward = str_of(server.port), .cache_max = cache_max};
+	struct dns_conf conf = {
+		.forward = str_of(server.port), .cache_max = cache_max, .dnssec = validating};
 	d = dns_new(l, &conf, &e);
 	CHECK(d != NULL);
 	CHECK_INT(dns_prepare(d, &e), 0);
@@ -425,6 +428,21 @@ static void test_unbound(void)
 	CHECK(at_once(STR("keep1.test"), DNS_A));
 	loop_advance(l, 2 * SECOND_US);
 	CHECK(!at_once(STR("keep1.test"), DNS_A));
+	teardown();
+}
+
+/* A server that knows nothing of DNSSEC, where it is required. */
+static void test_bogus(void)
+{
+	validating = true;
+	setup(0);
+	validating = false;
+	struct asker a;
+	ask(&a, STR("keep3.test"), DNS_A);
+	CHECK(wait_for(&a));
+	CHECK_INT(a.query.answer->status, DNS_SERVFAIL);
+	CHECK(!a.query.answer->secure);
+	finish(&a);
 	teardown();
 }
 
@@ -536,11 +554,15 @@ static void test_bad_conf(void)
 	struct dns_conf conf = {.forward = STR("nowhere")};
 	CHECK(!dns_new(l, &conf, &e));
 	CHECK(str_find(str_of(e.text), STR("dns.forward: \"nowhere\"")) >= 0);
-	conf = (struct dns_conf){.forward = STR("roots"), .dnssec = true};
-	d = dns_new(l, &conf, &e); /* nothing is asked: it starts, with its trust anchor */
-	CHECK(d != NULL);
-	CHECK_INT(dns_prepare(d, &e), 0);
-	dns_free(d);
+	const struct str servers[] = {STR("roots"), STR(""), STR("[::1]:53"), STR("192.0.2.1")};
+	for (size_t i = 0; i < COUNT(servers);
+		i++) { /* nothing is asked: it starts, with its key */
+		conf = (struct dns_conf){.forward = servers[i], .dnssec = true};
+		d = dns_new(l, &conf, &e);
+		CHECK(d != NULL);
+		CHECK_INT(dns_prepare(d, &e), 0);
+		dns_free(d);
+	}
 	loop_free(l);
 }
 
@@ -588,6 +610,7 @@ int main(int argc, char **argv)
 		{"zones that are wrong", test_bad_zones},
 		{"the cache: bound, age, lifetime", test_cache},
 		{"libunbound: answers, negative answers, lifetimes", test_unbound},
+		{"an unsigned root is refused when answers are validated", test_bogus},
 		{"the same question is asked once", test_coalescing},
 		{"time-outs, too many questions, the end with questions out", test_timeout},
 		{"a resolver in a closed sandbox", test_sandbox},
