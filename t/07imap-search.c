@@ -232,12 +232,12 @@ static const struct match_case matches[] = {
 	{"MODSEQ 41", false},
 	{"EMAILID M0000000000000011", true},
 	{"EMAILID M0000000000000012", false},
-	{"FROM j\303\226rg", true},
+	{"FROM \"j\303\226rg\"", true},
 	{"FROM joerg@", true},
 	{"FROM =?iso", false},
 	{"TO \"one@example.org, two@\"", true},
 	{"CC x", false},
-	{"SUBJECT GR\303\234SSE", true},
+	{"SUBJECT \"GR\303\234SSE\"", true},
 	{"SUBJECT \"e and\"", true},
 	{"SUBJECT \"\"", true},
 	{"BCC \"\"", false},
@@ -263,7 +263,7 @@ static const struct match_case matches[] = {
 	{"NOT TEXT nowhere", true},
 	{"OR BODY nowhere BODY treasure", true},
 	{"BODY treasure BODY nowhere", false},
-	{"FROM j\303\226rg BODY lang HEADER x-cold value SEEN", true},
+	{"FROM \"j\303\226rg\" BODY lang HEADER x-cold value SEEN", true},
 };
 
 struct source {
@@ -348,7 +348,7 @@ static void test_match(void)
 		}
 	}
 	src.rec.hot_complete = false; /* then the header is read */
-	CHECK(match("SUBJECT gr\303\274sse", &src, 1 << 30));
+	CHECK(match("SUBJECT \"gr\303\274sse\"", &src, 1 << 30));
 	CHECK(!match("SUBJECT nowhere", &src, 1 << 30));
 	buf_fini(&octets);
 	arena_fini(&a);
