@@ -297,7 +297,13 @@ void smtp_connect(struct smtp_fixture *f, enum listen_kind kind)
 	f->gone = false;
 	f->tls_rc = 1;
 	task_start(f->loop, &f->task, conn_new(f->loop, fd[1], false), client_read, client_ended);
-	session_start(f->role.state, service_find(kind), conn_new(f->loop, fd[0], true));
+	struct conn *server = conn_new(f->loop, fd[0], true);
+	if (f->local) {
+		struct net_addr a;
+		net_addr_parse(STR("127.0.0.1"), 0, &a);
+		conn_set_peer(server, &a);
+	}
+	session_start(f->role.state, service_find(kind), server);
 }
 
 void smtp_tls(struct smtp_fixture *f)

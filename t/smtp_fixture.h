@@ -15,6 +15,7 @@ struct smtp_fixture {
 	struct tls_ctx *client_tls;
 	/* the client */
 	struct task task;
+	bool local;       /* the client counts as one on loopback */
 	bool over_tcp;    /* connect over loopback: the client has an address */
 	bool gone;        /* the server closed */
 	struct buf heard; /* since the last say */

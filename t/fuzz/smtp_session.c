@@ -1,6 +1,6 @@
 /* A whole dialogue, cut at places that the input chooses. The first octet says which service
-   listens. A message that reaches the store has no bare CR, LF or NUL unless it came as BINARYMIME,
-   and begins with our Received. */
+   listens, and whether the client is a proxy. A message that reaches the store has no bare CR, LF
+   or NUL unless it came as BINARYMIME, and begins with our Received. */
 #include "t/smtp_fixture.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -20,8 +20,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2 || size > 16384) { return 0; }
 	enum listen_kind kind = kinds[data[0] % 3];
 	size_t piece = data[1] ? data[1] : size;
+	bool proxy = data[0] & 0x80;
 	smtp_start(&f, kind == LISTEN_SUBMISSION ? ROLE_SUBMIT : ROLE_MX,
-		"smtp.errors_max=100 smtp.errors_soft=100");
+		proxy ? "smtp.proxy_from=127.0.0.1"
+		      : "smtp.errors_max=100 smtp.errors_soft=100 "
+			"smtp.auth_without_tls=loopback smtp.xclient_from=127.0.0.1");
+	f.local = true;
 	smtp_connect(&f, kind);
 	struct str in = str_make(data + 2, size - 2);
 	for (size_t at = 0; at < in.n && !f.gone; at += piece) {
