@@ -12,6 +12,11 @@
 
 static struct smtp_fixture f;
 
+static void ignore_line(void *ctx, struct str line)
+{
+	(void)ctx, (void)line;
+}
+
 static void mx(const char *settings)
 {
 	smtp_start(&f, ROLE_MX, settings);
@@ -687,6 +692,62 @@ static void test_sessions_max(void)
 	smtp_end(&f);
 }
 
+/* Octets of a plain socket, once there are some. */
+static ssize_t read_some(int fd, char *p, size_t n)
+{
+	ssize_t got = -1;
+	for (int i = 0; i < 1000 && got < 0; i++) {
+		while (loop_turn(f.loop)) {}
+		got = recv(fd, p, n, MSG_DONTWAIT);
+		if (got < 0) { usleep(1000); }
+	}
+	return got;
+}
+
+static void test_listener(void)
+{
+	struct net_addr any;
+	struct sockaddr_storage sa = {0};
+	socklen_t len = sizeof sa;
+	char text[64];
+	smtp_start(&f, ROLE_MX, "");
+	CHECK_INT(net_addr_parse(STR("127.0.0.1"), 0, &any), 0);
+	int ln = net_listen(&any, NULL), fd = socket(AF_INET, SOCK_STREAM, 0);
+	CHECK_INT(getsockname(ln, (struct sockaddr *)&sa, &len), 0);
+	f.role.ops->listen(&f.role, LISTEN_LMTP, ln);
+	CHECK_INT(connect(fd, (struct sockaddr *)&sa, len), 0);
+	ssize_t n = read_some(fd, text, sizeof text);
+	CHECK(n > 0 && str_find(str_make(text, (size_t)MAX(n, 0)), STR(" LMTP ")) > 0);
+	f.role.stopping = true;
+	f.role.ops->stop(&f.role);
+	n = read_some(fd, text, sizeof text);
+	CHECK(n > 4 && memcmp(text, "421 4.3.2 ", 4) == 0);
+	close(fd);
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	CHECK_INT(connect(fd, (struct sockaddr *)&sa, len), -1); /* nobody listens any more */
+	close(fd);
+	smtp_end(&f);
+}
+
+static void test_reload(void)
+{
+	struct err e = {{0}};
+	struct server *sv;
+	mx("smtp.proxy_from=192.0.2.0/24");
+	sv = f.role.state;
+	CHECK_INT(sv->proxy_from.n, 1);
+	CHECK_INT(conf_set(f.conf, STR("smtp.proxy_from"), STR("192.0.2.1, 2001:db8::/32"), &e), 0);
+	f.role.ops->reload(&f.role);
+	CHECK_INT(sv->proxy_from.n, 2);
+	CHECK_STR(SAY(&f, HELLO), STR("220 250")); /* who is there stays */
+	CHECK_INT(conf_set(f.conf, STR("smtp.proxy_from"), STR("nonsense"), &e), 0);
+	log_sink(ignore_line, NULL);
+	f.role.ops->reload(&f.role);
+	log_sink(NULL, NULL);
+	CHECK_INT(sv->proxy_from.n, 2); /* the old ones */
+	smtp_end(&f);
+}
+
 static void test_messages_max(void)
 {
 	mx("smtp.messages_max=1");
@@ -734,6 +795,8 @@ int main(int argc, char **argv)
 		{"AUTH without TLS", test_auth_without_tls},
 		{"policy", test_policy},
 		{"messages of a session", test_messages_max},
+		{"a listener, and its end", test_listener},
+		{"reload", test_reload},
 		{"more sessions than places", test_sessions_max},
 	};
 	return tap_run(table, COUNT(table), argc, argv);
