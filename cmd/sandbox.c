@@ -1,0 +1,227 @@
+/* Closing the sandbox of a role. Runs once in each role's process, after everything that needs the
+   file system has been opened. The table below is the whole policy. */
+#include "cmd/sandbox.h"
+
+#include <errno.h>
+#include <linux/landlock.h>
+#include <seccomp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ROLE(id) (1u << (id))
+enum {
+	EVERY = ~0u,
+	SERVERS = ROLE(ROLE_MX) | ROLE(ROLE_SUBMIT) | ROLE(ROLE_IMAP), /* accept connections */
+	RESOLVERS = ROLE(ROLE_MX) | ROLE(ROLE_RELAY),                  /* ask the DNS */
+	THREADS = RESOLVERS | ROLE(ROLE_AUTH),
+	WRITERS = ROLE(ROLE_STORE),
+	READERS = ROLE(ROLE_STORE) | ROLE(ROLE_AUTH) | ROLE(ROLE_IMAP) | ROLE(ROLE_RELAY)
+};
+
+struct rule {
+	int call;
+	uint32_t roles;
+};
+
+#define ALLOW(name, roles) \
+	{ \
+		SCMP_SYS(name), roles \
+	}
+static const struct rule rules[] = {
+	/* memory, time, the loop, links */
+	ALLOW(brk, EVERY),
+	ALLOW(mmap, EVERY),
+	ALLOW(munmap, EVERY),
+	ALLOW(mremap, EVERY),
+	ALLOW(mprotect, EVERY),
+	ALLOW(madvise, EVERY),
+	ALLOW(clock_gettime, EVERY),
+	ALLOW(clock_nanosleep, EVERY),
+	ALLOW(gettimeofday, EVERY),
+	ALLOW(time, EVERY),
+	ALLOW(epoll_wait, EVERY),
+	ALLOW(epoll_pwait, EVERY),
+	ALLOW(epoll_pwait2, EVERY),
+	ALLOW(epoll_ctl, EVERY),
+	ALLOW(poll, EVERY),
+	ALLOW(ppoll, EVERY),
+	ALLOW(read, EVERY),
+	ALLOW(write, EVERY),
+	ALLOW(readv, EVERY),
+	ALLOW(writev, EVERY),
+	ALLOW(recvmsg, EVERY),
+	ALLOW(sendmsg, EVERY),
+	ALLOW(recvfrom, EVERY),
+	ALLOW(sendto, EVERY),
+	ALLOW(close, EVERY),
+	ALLOW(fcntl, EVERY),
+	ALLOW(fstat, EVERY),
+	ALLOW(lseek, EVERY),
+	ALLOW(shutdown, EVERY),
+	ALLOW(getsockopt, EVERY),
+	ALLOW(setsockopt, EVERY),
+	ALLOW(futex, EVERY),
+	ALLOW(getrandom, EVERY),
+	ALLOW(getpid, EVERY),
+	ALLOW(gettid, EVERY),
+	ALLOW(getuid, EVERY),
+	ALLOW(geteuid, EVERY),
+	ALLOW(sched_yield, EVERY),
+	ALLOW(rt_sigaction, EVERY),
+	ALLOW(rt_sigprocmask, EVERY),
+	ALLOW(rt_sigreturn, EVERY),
+	ALLOW(restart_syscall, EVERY),
+	ALLOW(exit, EVERY),
+	ALLOW(exit_group, EVERY),
+	ALLOW(timerfd_settime, EVERY),
+	ALLOW(membarrier, EVERY),
+	ALLOW(rseq, EVERY),
+	/* servers take connections on sockets that the supervisor bound */
+	ALLOW(accept4, SERVERS),
+	ALLOW(getsockname, SERVERS | RESOLVERS),
+	ALLOW(getpeername, SERVERS | RESOLVERS),
+	/* mx asks the DNS; relay also delivers: nobody else may open a socket */
+	ALLOW(socket, RESOLVERS),
+	ALLOW(connect, RESOLVERS),
+	ALLOW(bind, RESOLVERS),
+	ALLOW(sendmmsg, RESOLVERS),
+	ALLOW(recvmmsg, RESOLVERS),
+	ALLOW(pipe2, RESOLVERS),
+	ALLOW(epoll_create1, RESOLVERS),
+	ALLOW(eventfd2, RESOLVERS),
+	/* password hashing and the resolver have threads (never processes: see close_clone) */
+	ALLOW(set_robust_list, THREADS),
+	ALLOW(sched_getaffinity, THREADS),
+	ALLOW(sched_setaffinity, THREADS),
+	ALLOW(tgkill, THREADS),
+	ALLOW(prctl, THREADS),
+	/* LMDB: readers lock a slot, the writer writes and syncs */
+	ALLOW(pread64, READERS),
+	ALLOW(fstatfs, READERS),
+	ALLOW(kill, WRITERS), /* the reader check asks whether a process lives */
+	ALLOW(pwrite64, WRITERS),
+	ALLOW(pwritev, WRITERS),
+	ALLOW(fdatasync, WRITERS),
+	ALLOW(fsync, WRITERS),
+	ALLOW(ftruncate, WRITERS),
+	ALLOW(msync, WRITERS),
+#ifdef __SANITIZE_ADDRESS__
+	/* what a sanitizer needs to look around and to report */
+	ALLOW(sigaltstack, EVERY),
+	ALLOW(personality, EVERY),
+	ALLOW(prctl, EVERY),
+	ALLOW(process_vm_readv, EVERY),
+	ALLOW(ptrace, EVERY),
+	ALLOW(wait4, EVERY),
+	ALLOW(getppid, EVERY),
+	ALLOW(tgkill, EVERY),
+	ALLOW(sched_getaffinity, EVERY),
+	ALLOW(set_robust_list, EVERY),
+	ALLOW(clone, EVERY),
+	ALLOW(dup, EVERY),
+	ALLOW(dup2, EVERY),
+	ALLOW(pipe2, EVERY),
+	ALLOW(arch_prctl, EVERY),
+	ALLOW(getdents64, EVERY),
+	ALLOW(prlimit64, EVERY),
+#endif
+};
+
+/* Refused with an error instead of the end: libraries probe these and go on without. */
+static const int refused[] = {
+	SCMP_SYS(ioctl),
+	SCMP_SYS(clone3), /* glibc falls back to clone, whose flags can be looked at */
+	SCMP_SYS(prlimit64),
+	SCMP_SYS(sysinfo),
+	SCMP_SYS(uname),
+#ifdef __SANITIZE_ADDRESS__
+	SCMP_SYS(openat),
+	SCMP_SYS(open),
+	SCMP_SYS(readlink),
+	SCMP_SYS(readlinkat),
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(stat),
+	SCMP_SYS(access),
+	SCMP_SYS(socket),
+#endif
+};
+
+enum { CLONE_THREAD_FLAGS = 0x00010000 | 0x00000100 /* CLONE_THREAD | CLONE_VM */ };
+
+static bool allowed(int call, enum role_id role)
+{
+	for (size_t i = 0; i < COUNT(rules); i++) {
+		if (rules[i].call == call && (rules[i].roles & ROLE(role))) { return true; }
+	}
+	return false;
+}
+
+static int fill(scmp_filter_ctx f, enum role_id role)
+{
+	int rc = 0;
+	for (size_t i = 0; i < COUNT(rules) && rc == 0; i++) {
+		if (rules[i].roles & ROLE(role)) {
+			rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, rules[i].call, 0);
+		}
+	}
+	for (size_t i = 0; i < COUNT(refused) && rc == 0; i++) {
+		if (allowed(refused[i], role)) { continue; }
+		int error = refused[i] == SCMP_SYS(clone3) ? ENOSYS : EACCES;
+		rc = seccomp_rule_add(f, SCMP_ACT_ERRNO((uint32_t)error), refused[i], 0);
+	}
+	if (rc == 0 && (THREADS & ROLE(role)) && !allowed(SCMP_SYS(clone), role)) {
+		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+			SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD_FLAGS, CLONE_THREAD_FLAGS));
+	}
+	return rc;
+}
+
+static int close_calls(enum role_id role, struct err *e)
+{
+	scmp_filter_ctx f = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	if (!f) { return err_set(e, ERR_IO, "seccomp: no memory"); }
+	int rc = seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1);
+	if (rc == 0) { rc = seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2); }
+	if (rc == 0) { rc = fill(f, role); }
+	if (rc == 0) { rc = seccomp_load(f); }
+	seccomp_release(f);
+	return rc == 0 ? 0
+		       : err_set(e, ERR_IO, "seccomp: %s (the kernel needs seccomp filters)",
+				 strerror(-rc));
+}
+
+/* Nothing of the file system, whatever system call might be found for it. A kernel without landlock
+   is fine: the calls are closed, too. */
+static int close_files(struct err *e)
+{
+	struct landlock_ruleset_attr attr = {
+		.handled_access_fs = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE |
+				     LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR |
+				     LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+				     LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR |
+				     LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |
+				     LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
+				     LANDLOCK_ACCESS_FS_MAKE_SYM};
+	long fd = syscall(SYS_landlock_create_ruleset, &attr, sizeof attr.handled_access_fs, 0);
+	if (fd < 0 && (errno == ENOSYS || errno == EOPNOTSUPP)) { return 0; }
+	if (fd < 0) { return err_set(e, ERR_IO, "landlock: %s", strerror(errno)); }
+	long rc = syscall(SYS_landlock_restrict_self, (int)fd, 0);
+	int why = errno;
+	close((int)fd);
+	return rc < 0 ? err_set(e, ERR_IO, "landlock: %s", strerror(why)) : 0;
+}
+
+int sandbox_close(enum role_id role, struct err *e)
+{
+	struct rlimit none = {0, 0};
+	tzset(); /* reads a file */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+		return err_set(e, ERR_IO, "no_new_privs: %s", strerror(errno));
+	}
+	setrlimit(RLIMIT_CORE, &none); /* mail and keys do not belong into core files */
+	int rc = close_files(e);
+	return rc < 0 ? rc : close_calls(role, e);
+}

@@ -1,0 +1,229 @@
+/* Serving: in the supervisor's process, or the only one. */
+#include "cmd/serving.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "cmd/house.h"
+#include "lib/log.h"
+
+struct run {
+	struct serving *s;
+	struct plan *plan;
+	struct loop *loop;
+	struct house *house;
+	struct watch control;
+	int control_fd;
+	char control_path[4096];
+	int status;
+	struct log_ctx log;
+};
+
+/* --- readiness --- */
+
+static void json_text(struct buf *out, const char *text)
+{
+	buf_chr(out, '"');
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+		if (c == '"' || c == '\\') {
+			buf_fmt(out, "\\%c", c);
+		} else if (c < ' ') {
+			buf_fmt(out, "\\u%04x", c);
+		} else {
+			buf_chr(out, (char)c);
+		}
+	}
+	buf_chr(out, '"');
+}
+
+static void ready_line(const struct run *r, struct buf *out)
+{
+	static const enum listen_kind order[] = {LISTEN_SMTP, LISTEN_SUBMISSION,
+		LISTEN_SUBMISSIONS, LISTEN_IMAP, LISTEN_IMAPS, LISTEN_LMTP};
+	buf_fmt(out, "{\"ready\":true,\"pid\":%d,\"host\":\"127.0.0.1\"", (int)getpid());
+	for (size_t i = 0; i < COUNT(order); i++) {
+		buf_fmt(out, ",\"%s\":%u", listen_names[order[i]], plan_port(r->plan, order[i]));
+	}
+	buf_fmt(out, ",\"ca\":");
+	json_text(out, r->s->ca_file ? r->s->ca_file : "");
+	buf_fmt(out, ",\"data\":");
+	json_text(out, r->plan->data);
+	buf_fmt(out, "}\n");
+}
+
+/* sd_notify(3), the protocol in three lines. */
+static void notify_systemd(const char *text)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	if (!path || !*path || strlen(path) >= sizeof to.sun_path) { return; }
+	memcpy(to.sun_path, path, strlen(path));
+	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+	if (*path == '@') { to.sun_path[0] = 0; }
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0) { return; }
+	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&to, len) < 0) {
+		perror("NOTIFY_SOCKET");
+	}
+	close(fd);
+}
+
+static void give_up(struct run *r, const char *why)
+{
+	command_fail(r->s->command, 0, "%s", why);
+	r->status = EX_CANTCREAT;
+	house_stop(r->house);
+}
+
+static void on_ready(void *ctx)
+{
+	struct run *r = ctx;
+	struct err e = {0};
+	struct buf line = {0};
+	ready_line(r, &line);
+	int rc = r->s->prepare ? r->s->prepare(r->s, r->plan, &e) : 0;
+	if (rc == 0 && r->s->ready_file) {
+		rc = file_write(r->s->ready_file, buf_view(&line), 0644, &e);
+	}
+	if (rc < 0) {
+		give_up(r, e.text);
+	} else {
+		if (r->s->ready_line) {
+			fwrite(line.p, 1, line.n, stdout);
+			fflush(stdout);
+		}
+		notify_systemd("READY=1");
+		log_event(LOG_INFO, &r->log, "ready", "pid=%d", (int)getpid());
+	}
+	buf_fini(&line);
+}
+
+static void on_ended(void *ctx, int status)
+{
+	struct run *r = ctx;
+	if (r->status == EX_OK) { r->status = status; }
+	loop_stop(r->loop);
+}
+
+static const struct house_ops house_ops = {.ready = on_ready, .ended = on_ended};
+
+/* --- signals --- */
+
+static void on_stop(void *ctx, int signo)
+{
+	struct run *r = ctx;
+	log_event(LOG_INFO, &r->log, "stopping", "signal=%d", signo);
+	notify_systemd("STOPPING=1");
+	house_stop(r->house);
+}
+
+static void on_reload(void *ctx, int signo)
+{
+	struct run *r = ctx;
+	struct err e = {0};
+	(void)signo;
+	if (!r->s->reload) { return; }
+	if (r->s->reload(r->s, r->plan, &e) < 0) {
+		log_event(LOG_ERROR, &r->log, "not reloaded", "reason=\"%s\"", e.text);
+		return;
+	}
+	house_reload(r->house);
+	log_event(LOG_INFO, &r->log, "reloaded", "pid=%d", (int)getpid());
+}
+
+/* --- the control socket --- */
+
+/* Root and whoever runs the server may use it. */
+static bool trusted(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof peer;
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	       (peer.uid == 0 || peer.uid == geteuid());
+}
+
+static void on_control(struct watch *w, int events)
+{
+	struct run *r = container_of(w, struct run, control);
+	(void)events;
+	int fd = accept4(r->control_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0) { return; }
+	if (trusted(fd)) {
+		house_control(r->house, fd);
+	} else {
+		close(fd);
+	}
+}
+
+static int open_control(struct run *r, struct err *e)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int n = snprintf(r->control_path, sizeof r->control_path, "%s/control", r->plan->data);
+	if ((size_t)n >= sizeof at.sun_path) {
+		return err_set(e, ERR_LIMIT, "%s: too long a path for the control socket (%zu octets)",
+			r->control_path, sizeof at.sun_path - 1);
+	}
+	memcpy(at.sun_path, r->control_path, (size_t)n);
+	unlink(r->control_path);
+	r->control_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	mode_t before = umask(0177);
+	bool ok = r->control_fd >= 0 &&
+		  bind(r->control_fd, (struct sockaddr *)&at, sizeof at) == 0 &&
+		  listen(r->control_fd, 16) == 0;
+	umask(before);
+	if (!ok) { return err_set(e, ERR_IO, "%s: %s", r->control_path, strerror(errno)); }
+	watch_set(r->loop, &r->control, r->control_fd, WATCH_READ, on_control);
+	return 0;
+}
+
+static void close_control(struct run *r)
+{
+	if (r->control_fd < 0) { return; }
+	watch_stop(&r->control);
+	close(r->control_fd);
+	unlink(r->control_path);
+}
+
+/* --- running --- */
+
+static int write_pid(const char *path, struct err *e)
+{
+	char text[32];
+	int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
+	return file_write(path, str_make(text, (size_t)n), 0644, e);
+}
+
+int serving_run(struct serving *s, struct plan *p)
+{
+	struct run r = {.s = s, .plan = p, .control_fd = -1, .log = {.role = "supervisor"}};
+	struct err e = {0};
+	const struct top_conf *top = conf_get(p->conf, &top_conf_section);
+	log_set_level((enum log_level)top->log_level);
+	roles_register();
+	r.loop = loop_new();
+	loop_on_signal(r.loop, SIGTERM, on_stop, &r);
+	loop_on_signal(r.loop, SIGINT, on_stop, &r);
+	loop_on_signal(r.loop, SIGHUP, on_reload, &r);
+	int rc = s->pid_file ? write_pid(s->pid_file, &e) : 0;
+	if (rc == 0) { rc = house_start(r.loop, p, &house_ops, &r, &r.house, &e); }
+	if (rc == 0) { rc = open_control(&r, &e); }
+	if (rc < 0) {
+		command_fail(s->command, 0, "%s", e.text);
+		r.status = rc == ERR_INUSE ? EX_TEMPFAIL : EX_CONFIG;
+	} else {
+		loop_run(r.loop);
+	}
+	close_control(&r);
+	house_free(r.house);
+	loop_free(r.loop);
+	if (s->pid_file) { unlink(s->pid_file); }
+	if (s->ready_file) { unlink(s->ready_file); }
+	return r.status;
+}

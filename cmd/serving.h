@@ -1,0 +1,21 @@
+/* What `serve` and `dev` share: a house, its signals, the control socket, readiness. */
+#pragma once
+
+#include "cmd/options.h"
+#include "cmd/plan.h"
+
+struct serving {
+	const struct command *command;
+	const char *pid_file;   /* NULL = none */
+	const char *ready_file; /* NULL = none */
+	const char *ca_file;    /* path told in the ready line, NULL = none */
+	bool ready_line;        /* on stdout */
+	/* Before the roles say that they are ready is told to anyone: 0 or ERR_*. NULL = nothing. */
+	int (*prepare)(struct serving *s, struct plan *p, struct err *e);
+	/* SIGHUP: read the configuration again into a fresh plan->conf. NULL = not supported. */
+	int (*reload)(struct serving *s, struct plan *p, struct err *e);
+	void *ctx;
+};
+
+/* Run until a signal ends it; the exit code. Takes the plan's sockets. */
+int serving_run(struct serving *s, struct plan *p);

@@ -1,0 +1,408 @@
+/* The supervisor: starts each role in a process of its own, hands out configuration, sockets and
+   links, starts again what died, and stops everything in order. Reads no mail and no peer's octets;
+   what roles may send it are the two messages of sup_msg.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "cmd/house.h"
+#include "cmd/role_main.h"
+#include "cmd/sup_msg.h"
+#include "lib/log.h"
+
+enum {
+	ROLES_MAX = 8,
+	BACK_OFF_MIN_MS = 100, /* before the second restart; the first is at once */
+	BACK_OFF_MAX_MS = 10000,
+	CALM_S = 30, /* a role that lived this long starts from no back-off again */
+	STOP_S = 30  /* to finish what was promised; then SIGKILL */
+};
+
+enum child_state { CHILD_AWAY, CHILD_STARTING, CHILD_SERVING };
+
+struct child {
+	struct supervisor *sup;
+	const struct role_ops *ops;
+	pid_t pid;
+	struct link *link;
+	enum child_state state;
+	bool was_ready; /* once: from then on failures are answered by starting again */
+	bool told_stop;
+	unsigned failures;
+	int64_t started_us;
+	struct timer again;
+};
+
+struct supervisor {
+	struct house *house;
+	struct child children[ROLES_MAX];
+	size_t n;
+	struct timer kill;
+	struct log_ctx log;
+	bool ready, ended;
+	int status;
+};
+
+static const struct link_ops link_ops;
+static void start_child(struct child *c);
+
+/* --- sending --- */
+
+static void send_setup(struct child *c, bool reload)
+{
+	struct plan *p = c->sup->house->plan;
+	struct role_secret secrets[SUP_SECRETS_MAX];
+	struct buf conf = {0};
+	bool net = !c->ops->want_store;
+	conf_pack(p->conf, str_of(c->ops->name), &conf);
+	struct sup_setup msg = {.conf = buf_view(&conf),
+		.secrets = secrets,
+		.secrets_n = (uint32_t)plan_secrets(p, c->ops->id, secrets),
+		.data = str_of(p->data),
+		.uid = net ? p->net_uid : p->uid,
+		.gid = net ? p->net_gid : p->gid,
+		.reload = reload};
+	link_send(c->link, &SUP_SETUP, &msg, NULL, 0);
+	buf_fini(&conf);
+}
+
+static void send_listeners(struct child *c)
+{
+	struct plan *p = c->sup->house->plan;
+	for (size_t i = 0; i < p->listen_n; i++) {
+		if (listen_role(p->listen[i].kind) != c->ops->id) { continue; }
+		struct sup_listen msg = {p->listen[i].kind};
+		int fd = fcntl(p->listen[i].fd, F_DUPFD_CLOEXEC, 3);
+		if (fd >= 0) { link_send(c->link, &SUP_LISTEN, &msg, &fd, 1); }
+	}
+}
+
+static void send_peer(struct child *to, enum role_id peer, int fd)
+{
+	struct sup_peer msg = {peer};
+	link_send(to->link, &SUP_PEER, &msg, &fd, 1);
+}
+
+/* A fresh pair between two roles that both have a process. */
+static void connect_pair(struct child *a, struct child *b)
+{
+	int fds[2];
+	if (!roles_talk(a->ops, b->ops) || !a->link || !b->link) { return; }
+	if (net_pair(fds) < 0) {
+		log_event(LOG_ERROR, &a->sup->log, "no socket pair", "between=%s and=%s",
+			a->ops->name, b->ops->name);
+		return;
+	}
+	send_peer(a, b->ops->id, fds[0]);
+	send_peer(b, a->ops->id, fds[1]);
+}
+
+/* --- starting --- */
+
+static _Noreturn void exec_role(const struct child *c, int fd)
+{
+	char name[32], program[] = "posthouse", command[] = "role";
+	char *argv[] = {program, command, name, NULL};
+	sigset_t none;
+	snprintf(name, sizeof name, "%s", c->ops->name);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGCHLD, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGHUP, SIG_DFL);
+	if (fd == ROLE_LINK_FD) {
+		fcntl(fd, F_SETFD, 0);
+	} else {
+		dup2(fd, ROLE_LINK_FD);
+	}
+	close_range(ROLE_LINK_FD + 1, ~0u, 0);
+	execv("/proc/self/exe", argv);
+	_exit(EX_OSERR);
+}
+
+static void on_again(struct timer *t)
+{
+	start_child(container_of(t, struct child, again));
+}
+
+/* Start it after the pause that its failures have earned. */
+static void start_later(struct child *c)
+{
+	int64_t ms = 0;
+	if (c->failures > 1) {
+		ms = BACK_OFF_MIN_MS << MIN(c->failures - 2, 8u);
+		ms = MIN(ms, BACK_OFF_MAX_MS);
+	}
+	timer_start(c->sup->house->loop, &c->again, ms * 1000, on_again);
+}
+
+static void start_child(struct child *c)
+{
+	int fds[2];
+	if (net_pair(fds) < 0) {
+		c->failures++;
+		start_later(c);
+		return;
+	}
+	pid_t pid = fork();
+	if (pid == 0) { exec_role(c, fds[1]); }
+	close(fds[1]);
+	if (pid < 0) {
+		log_event(LOG_ERROR, &c->sup->log, "cannot start a process", "role=%s reason=\"%s\"",
+			c->ops->name, strerror(errno));
+		close(fds[0]);
+		c->failures++;
+		start_later(c);
+		return;
+	}
+	c->pid = pid;
+	c->state = CHILD_STARTING;
+	c->started_us = loop_mono_us(c->sup->house->loop);
+	c->link = link_new(
+		c->sup->house->loop, fds[0], ROLE_SUPERVISOR, c->ops->id, &link_ops, c);
+	struct sup_nothing nothing = {0};
+	send_setup(c, false);
+	for (size_t i = 0; i < c->sup->n; i++) {
+		struct child *other = &c->sup->children[i];
+		if (other != c) { connect_pair(c, other); }
+	}
+	link_send(c->link, &SUP_START, &nothing, NULL, 0);
+}
+
+static struct child *child_of(struct supervisor *s, enum role_id id)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->children[i].ops->id == id) { return &s->children[i]; }
+	}
+	return NULL;
+}
+
+static bool all_serve(const struct supervisor *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->children[i].state != CHILD_SERVING) { return false; }
+	}
+	return true;
+}
+
+/* --- ending --- */
+
+static void finish(struct supervisor *s)
+{
+	if (s->ended) { return; }
+	s->ended = true;
+	timer_stop(&s->kill);
+	s->house->ops->ended(s->house->ctx, s->status);
+}
+
+/* Tell the next ones to stop: all that listen at once, then one after the other, the store last. */
+static void stop_next(struct supervisor *s)
+{
+	struct sup_nothing nothing = {0};
+	bool waiting = false;
+	for (size_t i = s->n; i-- > 0;) {
+		struct child *c = &s->children[i];
+		timer_stop(&c->again);
+		if (waiting && !c->ops->listen) { return; }
+		if (!c->pid) { continue; }
+		if (!c->told_stop) { link_send(c->link, &SUP_STOP, &nothing, NULL, 0); }
+		c->told_stop = true;
+		waiting = true;
+	}
+	if (!waiting) { finish(s); }
+}
+
+static void kill_all(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->children[i].pid) { kill(s->children[i].pid, SIGKILL); }
+	}
+}
+
+static void on_kill(struct timer *t)
+{
+	struct supervisor *s = container_of(t, struct supervisor, kill);
+	log_event(LOG_WARN, &s->log, "a role did not stop in time", "seconds=%d", STOP_S);
+	kill_all(s);
+}
+
+static void many_stop(struct house *h, bool now)
+{
+	struct supervisor *s = h->state;
+	if (now) {
+		kill_all(s);
+		return;
+	}
+	timer_start(h->loop, &s->kill, STOP_S * SECOND_US, on_kill);
+	stop_next(s);
+}
+
+/* --- what roles say --- */
+
+static void on_ready(struct child *c, const struct sup_ready *msg)
+{
+	struct supervisor *s = c->sup;
+	if (!msg->ok) {
+		log_event(LOG_ERROR, &s->log, "a role cannot start", "role=%s reason=\"%.*s\"",
+			c->ops->name, STR_ARG(msg->error));
+		if (!c->was_ready && !s->house->stopping) {
+			s->status = EX_CONFIG;
+			s->house->stopping = true;
+			many_stop(s->house, false);
+		}
+		return;
+	}
+	c->state = CHILD_SERVING;
+	if (c->was_ready) {
+		log_event(LOG_INFO, &s->log, "a role is back", "role=%s pid=%d", c->ops->name,
+			(int)c->pid);
+	}
+	bool first = !c->was_ready;
+	c->was_ready = true;
+	if (s->house->stopping) {
+		struct sup_nothing nothing = {0};
+		link_send(c->link, &SUP_STOP, &nothing, NULL, 0);
+		return;
+	}
+	send_listeners(c);
+	if (first && c->ops->id == ROLE_STORE) { /* the others read what it has made */
+		for (size_t i = 0; i < s->n; i++) {
+			if (!s->children[i].pid) { start_child(&s->children[i]); }
+		}
+	}
+	if (!s->ready && all_serve(s)) {
+		s->ready = true;
+		s->house->ops->ready(s->house->ctx);
+	}
+}
+
+static void on_message(void *ctx, struct link_msg *m)
+{
+	struct child *c = ctx;
+	if (m->type == &SUP_READY) { on_ready(c, m->request); }
+}
+
+static void drop_link(struct child *c)
+{
+	link_free(c->link);
+	c->link = NULL;
+}
+
+/* The process ends, too, or breaks the rules: what SIGCHLD tells is what counts. */
+static void on_down(void *ctx, struct link *l)
+{
+	struct child *c = ctx;
+	if (c->link != l) { return; }
+	drop_link(c);
+	if (c->pid) { kill(c->pid, SIGTERM); }
+}
+
+static const struct link_ops link_ops = {.handle = on_message, .down = on_down};
+
+static void log_death(const struct child *c, int status)
+{
+	if (WIFSIGNALED(status)) {
+		int signo = WTERMSIG(status);
+		log_event(LOG_ERROR, &c->sup->log, "a role died", "role=%s pid=%d signal=%d%s",
+			c->ops->name, (int)c->pid, signo,
+			signo == SIGSYS ? " note=\"it broke its sandbox\"" : "");
+	} else {
+		log_event(LOG_ERROR, &c->sup->log, "a role died", "role=%s pid=%d status=%d",
+			c->ops->name, (int)c->pid, WEXITSTATUS(status));
+	}
+}
+
+static void on_death(struct child *c, int status)
+{
+	struct supervisor *s = c->sup;
+	bool meant = c->told_stop && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	if (!meant) { log_death(c, status); }
+	int64_t lived = loop_mono_us(s->house->loop) - c->started_us;
+	c->pid = 0;
+	c->state = CHILD_AWAY;
+	if (c->link) { drop_link(c); }
+	if (s->house->stopping) {
+		stop_next(s);
+		return;
+	}
+	if (!c->was_ready) { /* it cannot even start: the one who started us should know */
+		s->status = EX_SOFTWARE;
+		s->house->stopping = true;
+		many_stop(s->house, false);
+		return;
+	}
+	c->failures = lived > CALM_S * SECOND_US ? 1 : c->failures + 1;
+	start_later(c);
+}
+
+static void on_sigchld(void *ctx, int signo)
+{
+	struct supervisor *s = ctx;
+	(void)signo;
+	for (size_t i = 0; i < s->n; i++) {
+		int status;
+		struct child *c = &s->children[i];
+		if (c->pid && waitpid(c->pid, &status, WNOHANG) == c->pid) { on_death(c, status); }
+	}
+}
+
+/* --- the house --- */
+
+static int many_start(struct house *h, struct err *e)
+{
+	struct supervisor *s = xnew(struct supervisor);
+	(void)e;
+	h->state = s;
+	s->house = h;
+	s->log.role = "supervisor";
+	for (size_t i = 0; i < roles_n; i++) {
+		s->children[i] = (struct child){.sup = s, .ops = roles[i]};
+		s->n++;
+	}
+	loop_on_signal(h->loop, SIGCHLD, on_sigchld, s);
+	start_child(child_of(s, ROLE_STORE));
+	return 0;
+}
+
+static void many_reload(struct house *h)
+{
+	struct supervisor *s = h->state;
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->children[i].link) { send_setup(&s->children[i], true); }
+	}
+}
+
+static void many_control(struct house *h, int fd)
+{
+	struct child *store = child_of(h->state, ROLE_STORE);
+	if (store->state == CHILD_SERVING && store->link) {
+		send_peer(store, ROLE_CONTROL, fd);
+	} else {
+		close(fd);
+	}
+}
+
+static void many_free(struct house *h)
+{
+	struct supervisor *s = h->state;
+	if (!s) { return; }
+	for (size_t i = 0; i < s->n; i++) {
+		struct child *c = &s->children[i];
+		timer_stop(&c->again);
+		if (c->pid) {
+			kill(c->pid, SIGKILL);
+			waitpid(c->pid, NULL, 0);
+		}
+		if (c->link) { drop_link(c); }
+	}
+	timer_stop(&s->kill);
+	free(s);
+}
+
+const struct house_kind house_of_many = {
+	many_start, many_stop, many_reload, many_control, many_free};
