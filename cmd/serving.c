@@ -88,10 +88,7 @@ static void on_ready(void *ctx)
 	struct err e = {0};
 	struct buf line = {0};
 	ready_line(r, &line);
-	int rc = r->s->prepare ? r->s->prepare(r->s, r->plan, &e) : 0;
-	if (rc == 0 && r->s->ready_file) {
-		rc = file_write(r->s->ready_file, buf_view(&line), 0644, &e);
-	}
+	int rc = r->s->ready_file ? file_write(r->s->ready_file, buf_view(&line), 0644, &e) : 0;
 	if (rc < 0) {
 		give_up(r, e.text);
 	} else {

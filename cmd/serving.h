@@ -10,11 +10,9 @@ struct serving {
 	const char *ready_file; /* NULL = none */
 	const char *ca_file;    /* path told in the ready line, NULL = none */
 	bool ready_line;        /* on stdout */
-	/* Before the roles say that they are ready is told to anyone: 0 or ERR_*. NULL = nothing. */
-	int (*prepare)(struct serving *s, struct plan *p, struct err *e);
 	/* SIGHUP: read the configuration again into a fresh plan->conf. NULL = not supported. */
 	int (*reload)(struct serving *s, struct plan *p, struct err *e);
-	void *ctx;
+	void *ctx; /* of reload */
 };
 
 /* Run until a signal ends it; the exit code. Takes the plan's sockets. */

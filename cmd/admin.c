@@ -1,0 +1,213 @@
+/* The administrator's way to the store. */
+#include "cmd/admin.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "auth/auth.h"
+#include "cmd/cmd_conf.h"
+#include "cmd/roles.h"
+
+const char *const config_default = "/etc/posthouse.conf";
+
+enum { ADMIN_TIMEOUT_S = 60 };
+
+/* The configuration is optional when --data says where the store is. */
+static int find_data(struct admin *a, const struct admin_options *o)
+{
+	struct err e = {0};
+	const char *path = o->config ? o->config : config_default;
+	a->conf = roles_conf_new();
+	if ((o->config || !o->data) && conf_load(a->conf, path, &e) < 0) {
+		return command_fail(a->command, EX_CONFIG,
+			"%s\n(--config FILE names another configuration, --data DIR the store itself)",
+			e.text);
+	}
+	const struct top_conf *top = conf_get(a->conf, &top_conf_section);
+	if (o->data) {
+		snprintf(a->data, sizeof a->data, "%s", o->data);
+	} else {
+		snprintf(a->data, sizeof a->data, "%.*s", STR_ARG(top->data));
+	}
+	return 0;
+}
+
+/* Connected to a running server, or -1. */
+static int connect_control(const struct admin *a)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	int n = snprintf(to.sun_path, sizeof to.sun_path, "%s/control", a->data);
+	if ((size_t)n >= sizeof to.sun_path) { return -1; }
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static void on_down(void *ctx, struct link *l)
+{
+	struct admin *a = ctx;
+	a->link = NULL;
+	link_free(l);
+}
+
+static void on_message(void *ctx, struct link_msg *m)
+{
+	(void)ctx;
+	(void)m; /* news */
+}
+
+static const struct link_ops link_ops = {.handle = on_message, .down = on_down};
+
+int admin_open(struct admin *a, const struct command *c, const struct admin_options *o, bool create)
+{
+	struct err e = {0};
+	*a = (struct admin){.command = c};
+	roles_register();
+	int status = find_data(a, o);
+	if (status) { return status; }
+	a->loop = loop_new();
+	int fd = connect_control(a);
+	if (fd >= 0) {
+		a->link = link_new(a->loop, fd, ROLE_CONTROL, ROLE_STORE, &link_ops, a);
+	}
+	int rc = store_open(a->data, STORE_READ, &a->store, &e);
+	if (!a->link && (rc == 0 || (rc == ERR_GONE && create))) {
+		store_close(a->store);
+		a->store = NULL;
+		a->writes = true;
+		rc = store_open(a->data, STORE_WRITE, &a->store, &e);
+	}
+	return rc < 0 ? command_fail(c, command_status(rc), "%s", e.text) : 0;
+}
+
+struct asking {
+	struct task task;
+	struct loop *loop;
+	bool done;
+};
+
+static enum step asked(struct task *t)
+{
+	struct asking *q = container_of(t, struct asking, task);
+	q->done = true;
+	loop_stop(q->loop);
+	return STEP_DONE;
+}
+
+static void asking_ended(struct task *t)
+{
+	(void)t;
+}
+
+static enum step first_step(struct task *t)
+{
+	t->step = asked;
+	return STEP_WAIT;
+}
+
+/* One call to the running server, waited for. */
+static int ask(struct admin *a, const struct msg_type *op, const void *request, void *reply)
+{
+	struct asking q = {.loop = a->loop};
+	struct call call = {0};
+	task_start(a->loop, &q.task, NULL, first_step, asking_ended);
+	link_call(a->link, &call, &q.task, op, request, ADMIN_TIMEOUT_S * SECOND_US);
+	while (!q.done) { loop_run(a->loop); }
+	int rc = call.rc;
+	if (rc == 0 && reply) {
+		/* Packed and unpacked once more, so that lists live in our arena. */
+		struct buf copy = {0};
+		wire_pack(op->reply, call.reply, &copy);
+		rc = wire_unpack(op->reply, arena_dup(&a->arena, buf_view(&copy)), &a->arena, reply);
+		buf_fini(&copy);
+	}
+	call_fini(&call);
+	return rc;
+}
+
+int admin_apply(struct admin *a, const struct msg_type *op, const void *request, void *reply)
+{
+	if (a->writes) { return store_apply(a->store, op, request, &a->arena, reply); }
+	return a->link ? ask(a, op, request, reply) : ERR_AGAIN;
+}
+
+int admin_snap(struct admin *a, struct snap *out)
+{
+	int rc = snap_begin(a->store, out);
+	if (rc < 0) { command_fail(a->command, 0, "the store cannot be read: %s", err_name(rc)); }
+	return rc;
+}
+
+void admin_close(struct admin *a)
+{
+	link_free(a->link);
+	store_close(a->store);
+	if (a->loop) { loop_free(a->loop); }
+	conf_free(a->conf);
+	arena_fini(&a->arena);
+}
+
+static int read_line(const char *prompt, struct buf *out)
+{
+	char line[AUTH_PASSWORD_MAX + 2];
+	struct termios before, quiet;
+	bool terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
+	if (terminal) {
+		fputs(prompt, stderr);
+		quiet = before;
+		quiet.c_lflag &= ~(tcflag_t)ECHO;
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+	}
+	char *got = fgets(line, sizeof line, stdin);
+	if (terminal) {
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+		fputc('\n', stderr);
+	}
+	buf_reset(out);
+	if (!got) { return ERR_GONE; }
+	buf_add(out, line, strcspn(line, "\r\n"));
+	wipe(line, sizeof line);
+	return 0;
+}
+
+int admin_password(const struct command *c, struct buf *out)
+{
+	struct buf again = {0};
+	int rc = read_line("Password: ", out);
+	if (rc < 0 || out->n == 0) {
+		command_fail(c, 0, "no password given (it is asked on a terminal, else read from stdin)");
+		return ERR_SYNTAX;
+	}
+	if (isatty(STDIN_FILENO)) {
+		read_line("Again: ", &again);
+		if (!str_eq(buf_view(out), buf_view(&again))) {
+			command_fail(c, 0, "the two passwords differ");
+			rc = ERR_SYNTAX;
+		}
+		if (again.n) { wipe(again.p, again.n); }
+		buf_fini(&again);
+	}
+	return rc;
+}
+
+int admin_address(struct admin *a, const char *text, struct str *out)
+{
+	struct str s = arena_dup(&a->arena, str_of(text));
+	ptrdiff_t at = str_rchr(s, '@');
+	char *p = (char *)(uintptr_t)s.p;
+	for (size_t i = 0; i < s.n; i++) { p[i] = ascii_lower(p[i]); }
+	if (at < 0 || (size_t)at + 1 == s.n || s.n > ADDRESS_MAX) {
+		command_fail(a->command, 0, "'%s' is not an address (local@domain)", text);
+		return ERR_SYNTAX;
+	}
+	*out = s;
+	return 0;
+}

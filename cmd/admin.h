@@ -1,0 +1,47 @@
+/* How commands reach the store: through the control socket of the running server, or by opening the
+   store while none runs. Reading is always done directly. */
+#pragma once
+
+#include "cmd/options.h"
+#include "lib/conf.h"
+#include "store/op.h"
+
+struct admin {
+	const struct command *command;
+	struct conf *conf;
+	char data[4000];
+	struct store *store;  /* open for reading, or for writing when no server runs */
+	bool writes;          /* `store` is open for writing */
+	struct loop *loop;    /* of the calls to a running server */
+	struct link *link;
+	struct arena arena;
+};
+
+/* Options that every such command has; first in its struct. */
+struct admin_options {
+	const char *config, *data;
+	bool json;
+};
+#define ADMIN_OPTIONS(type) \
+	{"config", OPTION_STR, offsetof(struct type, admin.config), "FILE", \
+		"default: /etc/posthouse.conf"}, \
+		{"data", OPTION_STR, offsetof(struct type, admin.data), "DIR", \
+			"the store, instead of the one that the configuration names"}
+#define JSON_OPTION(type) \
+	{"json", OPTION_FLAG, offsetof(struct type, admin.json), NULL, "lists as JSON"}
+
+/* Find configuration and store. Tells the user and answers an exit code, 0 = go on. `create`: a
+   store that is not there yet is made. */
+int admin_open(struct admin *a, const struct command *c, const struct admin_options *o, bool create);
+/* Apply an operation, either way. `reply` is a struct of the row's reply type or NULL; its lists
+   live in a->arena. */
+int admin_apply(struct admin *a, const struct msg_type *op, const void *request, void *reply);
+/* Begin reading: a snapshot of now. */
+int admin_snap(struct admin *a, struct snap *out);
+void admin_close(struct admin *a);
+/* Read a password: from the terminal without echo (twice), or the first line of stdin. */
+int admin_password(const struct command *c, struct buf *out);
+/* A normalised address in the arena; ERR_SYNTAX after having told the user. */
+int admin_address(struct admin *a, const char *text, struct str *out);
+
+extern const char *const config_default;

@@ -1,0 +1,208 @@
+/* posthouse alias and posthouse domain: which addresses are ours, and where they lead. */
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "cmd/admin.h"
+#include "cmd/commands.h"
+
+struct names {
+	struct admin_options admin;
+};
+
+static const struct option_row options[] = {ADMIN_OPTIONS(names), JSON_OPTION(names)};
+
+/* --- aliases --- */
+
+static int alias_add(struct admin *a, const char **args, int n)
+{
+	struct wire_str_item targets[TARGETS_MAX];
+	struct op_addr_set op = {.targets = targets};
+	if (n < 2 || n - 1 > TARGETS_MAX) {
+		return command_fail(a->command, EX_USAGE,
+			"written: posthouse alias add ADDRESS TARGET... (1 to %d targets)",
+			TARGETS_MAX);
+	}
+	if (admin_address(a, args[0], &op.address) < 0) { return EX_USAGE; }
+	for (int i = 1; i < n; i++) {
+		if (admin_address(a, args[i], &targets[op.targets_n++].s) < 0) { return EX_USAGE; }
+	}
+	struct str domain = str_skip(op.address, (size_t)str_rchr(op.address, '@') + 1);
+	struct snap sn;
+	struct domain d;
+	int rc = admin_snap(a, &sn);
+	if (rc == 0) {
+		rc = snap_domain(&sn, domain, &d);
+		snap_end(&sn);
+	}
+	if (rc == ERR_GONE) {
+		return command_fail(a->command, EX_DATAERR,
+			"%.*s is no local domain; make it one: posthouse domain add %.*s",
+			STR_ARG(domain), STR_ARG(domain));
+	}
+	if (rc == 0) { rc = admin_apply(a, &OP_ADDR_SET, &op, NULL); }
+	if (rc == ERR_EXISTS) {
+		return command_fail(a->command, EX_DATAERR, "%.*s is an account", STR_ARG(op.address));
+	}
+	return rc < 0 ? command_fail(a->command, command_status(rc), "not added: %s", err_name(rc))
+		      : EX_OK;
+}
+
+static int alias_del(struct admin *a, const char **args, int n)
+{
+	struct op_addr_del op;
+	if (n != 1) {
+		return command_fail(a->command, EX_USAGE, "written: posthouse alias del ADDRESS");
+	}
+	if (admin_address(a, args[0], &op.address) < 0) { return EX_USAGE; }
+	int rc = admin_apply(a, &OP_ADDR_DEL, &op, NULL);
+	if (rc == ERR_INUSE) {
+		return command_fail(a->command, EX_DATAERR,
+			"%.*s is an account: posthouse user del", STR_ARG(op.address));
+	}
+	return rc < 0 ? command_fail(a->command, command_status(rc), "%.*s: %s",
+				STR_ARG(op.address), rc == ERR_GONE ? "no such alias" : err_name(rc))
+		      : EX_OK;
+}
+
+static void print_alias(const struct addr_row *row, bool json, bool first)
+{
+	if (json) {
+		printf("%s\n{\"address\":\"%.*s\",\"targets\":[", first ? "" : ",",
+			STR_ARG(row->address));
+	} else {
+		printf("%-40.*s", STR_ARG(row->address));
+	}
+	for (size_t i = 0; i < row->targets_n; i++) {
+		printf(json ? "%s\"%.*s\"" : "%s%.*s", i ? "," : (json ? "" : " "),
+			STR_ARG(row->targets[i]));
+	}
+	printf(json ? "]}" : "\n");
+}
+
+static int alias_list(struct admin *a, bool json)
+{
+	struct snap sn;
+	struct addr_row row = {.address = STR("")};
+	bool first = true;
+	int rc = admin_snap(a, &sn);
+	if (rc < 0) { return command_status(rc); }
+	if (json) { printf("["); }
+	while ((rc = snap_addr_next(&sn, row.address, &a->arena, &row)) == 0) {
+		if (row.kind != ADDR_ALIAS) { continue; }
+		print_alias(&row, json, first);
+		first = false;
+	}
+	if (json) { printf("\n]\n"); }
+	snap_end(&sn);
+	return rc == ERR_GONE ? EX_OK : command_status(rc);
+}
+
+/* --- domains --- */
+
+static int domain_name(struct admin *a, const char **args, int n, struct str *out)
+{
+	if (n != 1) {
+		command_fail(a->command, 0, "written: posthouse domain %s", a->command->arguments);
+		return ERR_SYNTAX;
+	}
+	struct str s = arena_dup(&a->arena, str_of(args[0]));
+	char *p = (char *)(uintptr_t)s.p;
+	for (size_t i = 0; i < s.n; i++) { p[i] = ascii_lower(p[i]); }
+	*out = s;
+	return 0;
+}
+
+static int domain_add(struct admin *a, const char **args, int n)
+{
+	struct op_domain_set op = {0};
+	if (domain_name(a, args, n, &op.name) < 0) { return EX_USAGE; }
+	int rc = admin_apply(a, &OP_DOMAIN_SET, &op, NULL);
+	return rc < 0 ? command_fail(a->command, command_status(rc), "%.*s: not a domain",
+				STR_ARG(op.name))
+		      : EX_OK;
+}
+
+static int domain_del(struct admin *a, const char **args, int n)
+{
+	struct op_domain_del op;
+	if (domain_name(a, args, n, &op.name) < 0) { return EX_USAGE; }
+	int rc = admin_apply(a, &OP_DOMAIN_DEL, &op, NULL);
+	return rc < 0 ? command_fail(a->command, command_status(rc), "%.*s: %s", STR_ARG(op.name),
+				rc == ERR_INUSE ? "has accounts or aliases; delete those first"
+						: "no such domain")
+		      : EX_OK;
+}
+
+static int domain_list(struct admin *a, bool json)
+{
+	struct snap sn;
+	struct domain d = {.name = STR("")};
+	bool first = true;
+	int rc = admin_snap(a, &sn);
+	if (rc < 0) { return command_status(rc); }
+	if (json) { printf("["); }
+	while ((rc = snap_domain_next(&sn, d.name, &d)) == 0) {
+		printf(json ? "%s\n{\"name\":\"%.*s\"}" : "%s%.*s\n", json && !first ? "," : "",
+			STR_ARG(d.name));
+		first = false;
+	}
+	if (json) { printf("\n]\n"); }
+	snap_end(&sn);
+	return rc == ERR_GONE ? EX_OK : command_status(rc);
+}
+
+/* --- both --- */
+
+struct verbs {
+	int (*add)(struct admin *a, const char **args, int n);
+	int (*del)(struct admin *a, const char **args, int n);
+	int (*list)(struct admin *a, bool json);
+};
+
+static int act(const struct command *c, int argc, char **argv, const struct verbs *v)
+{
+	struct names o = {0};
+	struct admin a;
+	const char *args[ARGS_MAX];
+	int n = options_read(c, argc, argv, &o, args);
+	if (n < 0) { return EX_USAGE; }
+	bool is_add = n && strcmp(args[0], "add") == 0, is_del = n && strcmp(args[0], "del") == 0,
+	     is_list = n == 1 && strcmp(args[0], "list") == 0;
+	if (!is_add && !is_del && !is_list) {
+		return command_fail(c, EX_USAGE, "written: posthouse %s %s", c->name, c->arguments);
+	}
+	int status = admin_open(&a, c, &o.admin, true);
+	if (status == 0) {
+		status = is_list  ? v->list(&a, o.admin.json)
+			 : is_add ? v->add(&a, args + 1, n - 1)
+				  : v->del(&a, args + 1, n - 1);
+	}
+	admin_close(&a);
+	return status;
+}
+
+static int run_alias(const struct command *c, int argc, char **argv)
+{
+	static const struct verbs v = {alias_add, alias_del, alias_list};
+	return act(c, argc, argv, &v);
+}
+
+static int run_domain(const struct command *c, int argc, char **argv)
+{
+	static const struct verbs v = {domain_add, domain_del, domain_list};
+	return act(c, argc, argv, &v);
+}
+
+const struct command command_alias = {.name = "alias",
+	.arguments = "add ADDRESS TARGET... | del ADDRESS | list",
+	.summary = "Addresses that lead elsewhere; @domain catches what nobody else takes.",
+	.run = run_alias,
+	.options = options,
+	.options_n = COUNT(options)};
+
+const struct command command_domain = {.name = "domain",
+	.arguments = "add DOMAIN | del DOMAIN | list",
+	.summary = "Domains whose mail is kept here.",
+	.run = run_domain,
+	.options = options,
+	.options_n = COUNT(options)};

@@ -1,0 +1,309 @@
+/* posthouse dev: the whole server on high loopback ports with no configuration, for trying it and
+   for test suites. The same roles as `serve`; what differs is only the configuration made here. */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "auth/auth.h"
+#include "cmd/commands.h"
+#include "cmd/serving.h"
+#include "cmd/system_user.h"
+#include "store/op.h"
+
+struct dev {
+	bool processes;
+	const char *data, *hostname, *cert, *key, *dns, *dns_zone, *route, *pid_file, *ready;
+	struct option_list domains, users, set;
+	uint16_t port_base, ports[LISTEN_N];
+	struct plan plan;
+	char ca[4096];
+	bool throw_away;
+};
+
+#define PORT(kind, option) \
+	{ \
+		option, OPTION_PORT, offsetof(struct dev, ports[kind]), "PORT", \
+			"port of this service; default: a free one" \
+	}
+static const struct option_row options[] = {
+	{"processes", OPTION_FLAG, offsetof(struct dev, processes), NULL,
+		"each role in a sandboxed process of its own"},
+	{"data", OPTION_STR, offsetof(struct dev, data), "DIR",
+		"keep mail there; default: a store that is thrown away at the end"},
+	{"hostname", OPTION_STR, offsetof(struct dev, hostname), "NAME", "default: localhost"},
+	{"domain", OPTION_LIST, offsetof(struct dev, domains), "DOMAIN",
+		"a local domain (repeatable); default: every domain is local"},
+	{"user", OPTION_LIST, offsetof(struct dev, users), "ADDRESS:PASSWORD",
+		"an account (repeatable); default: every address is one, any password is right"},
+	{"port-base", OPTION_PORT, offsetof(struct dev, port_base), "N",
+		"ports N to N+5: smtp, submission, submissions, imap, imaps, lmtp"},
+	PORT(LISTEN_SMTP, "smtp"),
+	PORT(LISTEN_SUBMISSION, "submission"),
+	PORT(LISTEN_SUBMISSIONS, "submissions"),
+	PORT(LISTEN_IMAP, "imap"),
+	PORT(LISTEN_IMAPS, "imaps"),
+	PORT(LISTEN_LMTP, "lmtp"),
+	{"cert", OPTION_STR, offsetof(struct dev, cert), "FILE",
+		"certificate (PEM); default: made, with a CA of its own"},
+	{"key", OPTION_STR, offsetof(struct dev, key), "FILE", "its key (PEM)"},
+	{"dns", OPTION_STR, offsetof(struct dev, dns), "HOST:PORT", "the only resolver"},
+	{"dns-zone", OPTION_STR, offsetof(struct dev, dns_zone), "FILE",
+		"master file that answers every question"},
+	{"route", OPTION_STR, offsetof(struct dev, route), "HOST:PORT",
+		"where all outgoing mail goes; without it nothing leaves the machine"},
+	{"set", OPTION_LIST, offsetof(struct dev, set), "SECTION.KEY=VALUE",
+		"any row of posthouse.conf(5) (repeatable)"},
+	{"pid-file", OPTION_STR, offsetof(struct dev, pid_file), "FILE", "write the process id there"},
+	{"ready", OPTION_STR, offsetof(struct dev, ready), "FILE",
+		"write the ready line there, too, when everything serves"},
+};
+
+/* --- configuration --- */
+
+static int set(struct dev *d, const char *key, const char *value, struct err *e)
+{
+	return conf_set(d->plan.conf, str_of(key), str_of(value), e);
+}
+
+static int set_ports(struct dev *d, struct err *e)
+{
+	static const enum listen_kind order[] = {LISTEN_SMTP, LISTEN_SUBMISSION,
+		LISTEN_SUBMISSIONS, LISTEN_IMAP, LISTEN_IMAPS, LISTEN_LMTP};
+	for (size_t i = 0; i < COUNT(order); i++) {
+		char key[64], value[64];
+		unsigned port = d->ports[order[i]];
+		if (!port && d->port_base) { port = d->port_base + (unsigned)i; }
+		if (port > 65535) {
+			return err_set(e, ERR_SYNTAX, "--port-base %u: the last port would be above 65535",
+				d->port_base);
+		}
+		snprintf(key, sizeof key, "listen.%s", listen_names[order[i]]);
+		snprintf(value, sizeof value, "127.0.0.1:%u", port);
+		int rc = set(d, key, value, e);
+		if (rc < 0) { return rc; }
+	}
+	return 0;
+}
+
+static int set_extra(struct dev *d, struct err *e)
+{
+	for (size_t i = 0; i < d->set.n; i++) {
+		struct str value = str_of(d->set.v[i]), key;
+		if (!str_cut(&value, '=', &key)) {
+			return err_set(e, ERR_SYNTAX, "--set %s: written SECTION.KEY=VALUE", d->set.v[i]);
+		}
+		int rc = conf_set(d->plan.conf, key, value, e);
+		if (rc < 0) { return rc; }
+	}
+	return 0;
+}
+
+struct setting {
+	const char *key, *value;
+};
+
+static int set_all(struct dev *d, const struct setting *v, size_t n, struct err *e)
+{
+	int rc = 0;
+	for (size_t i = 0; i < n && rc == 0; i++) { rc = set(d, v[i].key, v[i].value, e); }
+	return rc;
+}
+
+static int configure(struct dev *d, struct err *e)
+{
+	static const struct setting always[] = {
+		{"auth.failure_delay", "0s"}, /* tests fail logins on purpose */
+		{"smtp.xclient_from", "127.0.0.0/8, ::1"},
+		{"smtp.auth_without_tls", "loopback"},
+		{"imap.login_without_tls", "loopback"},
+		{"smtp.sessions_max", "100000"},
+	};
+	static const struct setting open_house[] = {
+		{"auth.all_domains", "yes"},
+		{"auth.auto_accounts", "yes"},
+		{"auth.any_password", "yes"},
+	};
+	int rc = set_all(d, always, COUNT(always), e);
+	if (rc == 0) { rc = set(d, "hostname", d->hostname ? d->hostname : "localhost", e); }
+	if (rc == 0 && d->users.n == 0) {
+		/* With a domain or a route the others are remote. */
+		bool closed = d->domains.n || d->route;
+		rc = set_all(d, open_house + closed, COUNT(open_house) - closed, e);
+	}
+	if (rc == 0 && d->dns) { rc = set(d, "dns.forward", d->dns, e); }
+	if (rc == 0 && d->dns_zone) { rc = set(d, "dns.zone", d->dns_zone, e); }
+	if (rc == 0 && d->route) { rc = set(d, "relay.route", d->route, e); }
+	if (rc == 0 && !d->route) { rc = set(d, "relay.loopback_only", "yes", e); }
+	if (rc == 0 && d->cert) { rc = set(d, "tls.certificate", d->cert, e); }
+	if (rc == 0 && d->key) { rc = set(d, "tls.key", d->key, e); }
+	if (rc == 0) { rc = set_ports(d, e); }
+	return rc == 0 ? set_extra(d, e) : rc;
+}
+
+/* --- data directory --- */
+
+static int make_data(struct dev *d, struct err *e)
+{
+	const char *tmp = getenv("TMPDIR");
+	if (d->data) {
+		if (d->data[0] == '/') {
+			snprintf(d->plan.data, sizeof d->plan.data, "%s", d->data);
+		} else {
+			char here[PATH_MAX / 2];
+			if (!getcwd(here, sizeof here)) {
+				return err_set(e, ERR_IO, "getcwd: %s", strerror(errno));
+			}
+			snprintf(d->plan.data, sizeof d->plan.data, "%s/%s", here, d->data);
+		}
+		return 0;
+	}
+	snprintf(d->plan.data, sizeof d->plan.data, "%s/posthouse-XXXXXX",
+		tmp && *tmp ? tmp : "/tmp");
+	if (!mkdtemp(d->plan.data)) {
+		return err_set(e, ERR_IO, "%s: %s", d->plan.data, strerror(errno));
+	}
+	d->throw_away = true;
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *walk)
+{
+	(void)st;
+	(void)kind;
+	(void)walk;
+	return remove(path);
+}
+
+/* A CA and a certificate of its own; the CA's is kept in the data directory for clients. */
+static int make_certificate(struct dev *d, struct err *e)
+{
+	const struct top_conf *top = conf_get(d->plan.conf, &top_conf_section);
+	struct str names[] = {top->hostname, STR("localhost"), STR("127.0.0.1"), STR("::1")};
+	struct buf ca = {0};
+	snprintf(d->ca, sizeof d->ca, "%s/ca.pem", d->plan.data);
+	int rc = tls_make_certificate(
+		names, COUNT(names), &ca, &d->plan.cert, &d->plan.key, e);
+	if (rc == 0) { rc = file_write(d->ca, buf_view(&ca), 0644, e); }
+	if (rc == 0 && chmod(d->plan.data, d->throw_away ? 0711 : 0700) < 0) { rc = ERR_IO; }
+	buf_fini(&ca);
+	return rc;
+}
+
+/* --- accounts --- */
+
+static void lower(struct buf *b)
+{
+	for (size_t i = 0; i < b->n; i++) { b->p[i] = ascii_lower(b->p[i]); }
+}
+
+static int add_domain(struct store *s, struct str name, struct err *e)
+{
+	struct buf text = {0};
+	buf_str(&text, name);
+	lower(&text);
+	struct op_domain_set op = {.name = buf_view(&text)};
+	int rc = store_apply(s, &OP_DOMAIN_SET, &op, NULL, NULL);
+	buf_fini(&text);
+	return rc < 0 ? err_set(e, rc, "--domain %.*s: not a domain", STR_ARG(name)) : 0;
+}
+
+/* "address:password"; the address has no colon. */
+static int add_user(struct store *s, const char *text, struct err *e)
+{
+	struct str password = str_of(text), address;
+	struct buf login = {0}, secret = {0};
+	bool whole = str_cut(&password, ':', &address);
+	ptrdiff_t at = str_rchr(address, '@');
+	if (!whole || at <= 0) {
+		return err_set(e, ERR_SYNTAX, "--user %s: written ADDRESS:PASSWORD", text);
+	}
+	buf_str(&login, address);
+	lower(&login);
+	int rc = auth_hash(password, STR("sha512-crypt"), &secret, e);
+	if (rc == 0) { rc = add_domain(s, str_skip(buf_view(&login), (size_t)at + 1), e); }
+	if (rc == 0) {
+		struct op_acct_add op = {.login = buf_view(&login), .secret = buf_view(&secret)};
+		rc = store_apply(s, &OP_ACCT_ADD, &op, NULL, NULL);
+		if (rc == ERR_EXISTS) { rc = 0; } /* --data from an earlier run */
+		if (rc < 0) { err_set(e, rc, "--user %s: %s", text, err_name(rc)); }
+	}
+	buf_fini(&login);
+	buf_fini(&secret);
+	return rc;
+}
+
+static int add_accounts(struct dev *d, struct err *e)
+{
+	struct store *s;
+	const struct top_conf *top = conf_get(d->plan.conf, &top_conf_section);
+	int rc = store_open(d->plan.data, STORE_WRITE, &s, e);
+	if (rc < 0) { return rc; }
+	bool closed = d->domains.n || d->users.n || d->route;
+	if (closed) { rc = add_domain(s, top->hostname, e); }
+	for (size_t i = 0; i < d->domains.n && rc == 0; i++) {
+		rc = add_domain(s, str_of(d->domains.v[i]), e);
+	}
+	for (size_t i = 0; i < d->users.n && rc == 0; i++) { rc = add_user(s, d->users.v[i], e); }
+	store_close(s);
+	return rc;
+}
+
+/* --- the command --- */
+
+static int prepare(struct dev *d, struct err *e)
+{
+	if (!d->cert != !d->key) {
+		return err_set(e, ERR_SYNTAX, "--cert and --key belong together");
+	}
+	d->plan.processes = d->processes;
+	int rc = configure(d, e);
+	if (rc == 0) { rc = make_data(d, e); }
+	if (rc == 0) { rc = plan_users(&d->plan, true, e); }
+	if (rc == 0) { rc = plan_data(&d->plan, e); }
+	if (rc == 0) { rc = add_accounts(d, e); }
+	if (rc == 0) { rc = plan_data(&d->plan, e); } /* the store is there now: give it away */
+	if (rc == 0 && !d->cert) { rc = make_certificate(d, e); }
+	if (rc == 0) { rc = plan_load_files(&d->plan, e); }
+	return rc == 0 ? plan_bind(&d->plan, e) : rc;
+}
+
+static int run(const struct command *c, int argc, char **argv)
+{
+	struct dev *d = xnew(struct dev);
+	const char *args[ARGS_MAX];
+	struct err e = {0};
+	int status = EX_USAGE;
+	int n = options_read(c, argc, argv, d, args);
+	if (n > 0) { command_fail(c, 0, "takes no arguments; what is '%s'?", args[0]); }
+	d->plan.conf = roles_conf_new();
+	if (n == 0) {
+		int rc = prepare(d, &e);
+		if (rc < 0) {
+			status = command_fail(c, command_status(rc), "%s", e.text);
+		} else {
+			struct serving s = {.command = c,
+				.pid_file = d->pid_file,
+				.ready_file = d->ready,
+				.ca_file = d->cert ? NULL : d->ca,
+				.ready_line = true};
+			status = serving_run(&s, &d->plan);
+		}
+	}
+	if (d->throw_away) { nftw(d->plan.data, remove_one, 8, FTW_DEPTH | FTW_PHYS); }
+	plan_fini(&d->plan);
+	options_free(c, d);
+	free(d);
+	return status;
+}
+
+const struct command command_dev = {.name = "dev",
+	.arguments = "[OPTIONS]",
+	.summary = "Try it, or test against it: everything on loopback, no configuration.",
+	.run = run,
+	.options = options,
+	.options_n = COUNT(options)};

@@ -1,0 +1,243 @@
+/* posthouse user: accounts. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "auth/auth.h"
+#include "cmd/admin.h"
+#include "cmd/commands.h"
+#include "lib/date.h"
+
+struct user {
+	struct admin_options admin;
+	const char *password, *quota;
+};
+
+static const struct option_row options[] = {
+	ADMIN_OPTIONS(user),
+	{"password", OPTION_STR, offsetof(struct user, password), "TEXT",
+		"seen by everyone in the process list; without it the password is asked"},
+	{"quota", OPTION_STR, offsetof(struct user, quota), "SIZE",
+		"most octets of mail, as 500M or 2G; 0 = no limit"},
+	JSON_OPTION(user),
+};
+
+static int size_of(const char *text, uint64_t *out)
+{
+	static const char units[] = "KMGT";
+	struct str s = str_of(text);
+	uint64_t unit = 1;
+	const char *at = s.n ? strchr(units, ascii_upper(s.p[s.n - 1])) : NULL;
+	if (at && *at) {
+		for (const char *u = units; u <= at; u++) { unit *= 1024; }
+		s.n--;
+	}
+	if (!str_u64(s, (UINT64_C(1) << 60) / unit, out)) { return ERR_SYNTAX; }
+	*out *= unit;
+	return 0;
+}
+
+/* The hash of the given or asked password. */
+static int secret_of(const struct command *c, const struct user *u, struct buf *out)
+{
+	struct buf password = {0};
+	struct err e = {0};
+	int rc = 0;
+	if (u->password) {
+		buf_str(&password, str_of(u->password));
+	} else {
+		rc = admin_password(c, &password);
+	}
+	if (rc == 0) {
+		rc = auth_hash(buf_view(&password), STR(""), out, &e);
+		if (rc < 0) { command_fail(c, 0, "%s", e.text); }
+	}
+	if (password.n) { wipe(password.p, password.n); }
+	buf_fini(&password);
+	return rc;
+}
+
+static int find(struct admin *a, struct str login, struct acct *out)
+{
+	struct snap sn;
+	struct addr_row row;
+	int rc = admin_snap(a, &sn);
+	if (rc < 0) { return rc; }
+	rc = snap_addr(&sn, login, &a->arena, &row);
+	if (rc == 0 && row.kind != ADDR_ACCOUNT) { rc = ERR_GONE; }
+	if (rc == 0) { rc = snap_acct(&sn, row.aid, out); }
+	if (rc == 0) { out->login = arena_dup(&a->arena, out->login); }
+	snap_end(&sn);
+	if (rc == ERR_GONE) {
+		command_fail(a->command, 0, "there is no account %.*s", STR_ARG(login));
+	}
+	return rc;
+}
+
+static int add(struct admin *a, const struct user *u, struct str login)
+{
+	struct buf secret = {0};
+	struct op_acct_add op = {.login = login};
+	if (u->quota && size_of(u->quota, &op.quota_bytes) < 0) {
+		return command_fail(a->command, EX_USAGE, "--quota %s: a size, as 500M", u->quota);
+	}
+	if (secret_of(a->command, u, &secret) < 0) { return EX_USAGE; }
+	op.secret = buf_view(&secret);
+	struct str domain = str_skip(login, (size_t)str_rchr(login, '@') + 1);
+	struct snap sn;
+	struct domain d;
+	int rc = admin_snap(a, &sn);
+	if (rc == 0) {
+		rc = snap_domain(&sn, domain, &d);
+		snap_end(&sn);
+	}
+	if (rc == ERR_GONE) { /* the first account of a domain makes it local */
+		struct op_domain_set set = {.name = domain};
+		rc = admin_apply(a, &OP_DOMAIN_SET, &set, NULL);
+		if (rc == 0) { printf("%.*s is a local domain now\n", STR_ARG(domain)); }
+	}
+	if (rc == 0) { rc = admin_apply(a, &OP_ACCT_ADD, &op, NULL); }
+	buf_fini(&secret);
+	if (rc == ERR_EXISTS) {
+		return command_fail(a->command, EX_DATAERR,
+			"%.*s is there already, as an account or an alias", STR_ARG(login));
+	}
+	return rc < 0 ? command_fail(a->command, command_status(rc), "not added: %s", err_name(rc))
+		      : EX_OK;
+}
+
+static int set(struct admin *a, struct str login, struct op_acct_set *op)
+{
+	struct acct ac;
+	int rc = find(a, login, &ac);
+	if (rc < 0) { return command_status(rc); }
+	op->aid = ac.aid;
+	rc = admin_apply(a, &OP_ACCT_SET, op, NULL);
+	return rc < 0 ? command_fail(a->command, command_status(rc), "not changed: %s", err_name(rc))
+		      : EX_OK;
+}
+
+static int passwd(struct admin *a, const struct user *u, struct str login)
+{
+	struct buf secret = {0};
+	if (secret_of(a->command, u, &secret) < 0) { return EX_USAGE; }
+	struct op_acct_set op = {
+		.what = ACCT_SET_SECRET, .scheme = STR("crypt"), .secret = buf_view(&secret)};
+	int status = set(a, login, &op);
+	buf_fini(&secret);
+	return status;
+}
+
+static int quota(struct admin *a, const struct user *u, struct str login)
+{
+	struct op_acct_set op = {.what = ACCT_SET_QUOTA};
+	if (!u->quota || size_of(u->quota, &op.quota_bytes) < 0) {
+		return command_fail(a->command, EX_USAGE, "say --quota SIZE, as 500M; 0 = no limit");
+	}
+	return set(a, login, &op);
+}
+
+static int disable(struct admin *a, const struct user *u, struct str login)
+{
+	(void)u;
+	struct op_acct_set op = {.what = ACCT_SET_DISABLED, .disabled = true};
+	return set(a, login, &op);
+}
+
+static int enable(struct admin *a, const struct user *u, struct str login)
+{
+	(void)u;
+	struct op_acct_set op = {.what = ACCT_SET_DISABLED};
+	return set(a, login, &op);
+}
+
+static int del(struct admin *a, const struct user *u, struct str login)
+{
+	struct acct ac;
+	(void)u;
+	int rc = find(a, login, &ac);
+	if (rc < 0) { return command_status(rc); }
+	struct op_acct_del op = {ac.aid};
+	rc = admin_apply(a, &OP_ACCT_DEL, &op, NULL);
+	return rc < 0 ? command_fail(a->command, command_status(rc), "not deleted: %s", err_name(rc))
+		      : EX_OK;
+}
+
+static void print_one(const struct acct *ac, bool json, bool first)
+{
+	struct buf when = {0};
+	date_iso(ac->created_us, &when);
+	if (json) {
+		printf("%s\n{\"address\":\"%.*s\",\"messages\":%" PRIu64 ",\"octets\":%" PRIu64
+		       ",\"quota\":%" PRIu64 ",\"disabled\":%s,\"created\":\"%.*s\"}",
+			first ? "" : ",", STR_ARG(ac->login), ac->used_msgs, ac->used_bytes,
+			ac->quota_bytes, ac->disabled ? "true" : "false", STR_ARG(buf_view(&when)));
+	} else {
+		printf("%-40.*s %10" PRIu64 " messages %14" PRIu64 " octets%s\n",
+			STR_ARG(ac->login), ac->used_msgs, ac->used_bytes,
+			ac->disabled ? "  disabled" : "");
+	}
+	buf_fini(&when);
+}
+
+static int list(struct admin *a, bool json)
+{
+	struct snap sn;
+	struct acct ac = {0};
+	bool first = true;
+	int rc = admin_snap(a, &sn);
+	if (rc < 0) { return command_status(rc); }
+	if (json) { printf("["); }
+	while ((rc = snap_acct_next(&sn, ac.aid, &ac)) == 0) {
+		print_one(&ac, json, first);
+		first = false;
+	}
+	if (json) { printf("\n]\n"); }
+	snap_end(&sn);
+	return rc == ERR_GONE ? EX_OK : command_status(rc);
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct admin *a, const struct user *u, struct str login);
+} actions[] = {{"add", add}, {"passwd", passwd}, {"quota", quota}, {"disable", disable},
+	{"enable", enable}, {"del", del}};
+
+static int act(const struct command *c, const struct user *u, const char **args, int n)
+{
+	struct admin a;
+	struct str login;
+	bool listing = n == 1 && strcmp(args[0], "list") == 0;
+	size_t which = COUNT(actions);
+	for (size_t i = 0; n == 2 && i < COUNT(actions); i++) {
+		if (strcmp(args[0], actions[i].name) == 0) { which = i; }
+	}
+	if (!listing && which == COUNT(actions)) {
+		return command_fail(c, EX_USAGE, "written: posthouse user %s", c->arguments);
+	}
+	int status = admin_open(&a, c, &u->admin, true);
+	if (status == 0 && listing) { status = list(&a, u->admin.json); }
+	if (status == 0 && !listing) {
+		status = admin_address(&a, args[1], &login) < 0 ? EX_USAGE
+								: actions[which].run(&a, u, login);
+	}
+	admin_close(&a);
+	return status;
+}
+
+static int run(const struct command *c, int argc, char **argv)
+{
+	struct user u = {0};
+	const char *args[ARGS_MAX];
+	int n = options_read(c, argc, argv, &u, args);
+	int status = n < 0 ? EX_USAGE : act(c, &u, args, n);
+	options_free(c, &u);
+	return status;
+}
+
+const struct command command_user = {.name = "user",
+	.arguments = "add|passwd|quota|disable|enable|del ADDRESS | list",
+	.summary = "Accounts: who has a mailbox and may log in.",
+	.run = run,
+	.options = options,
+	.options_n = COUNT(options)};
