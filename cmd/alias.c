@@ -66,17 +66,25 @@ static int alias_del(struct admin *a, const char **args, int n)
 
 static void print_alias(const struct addr_row *row, bool json, bool first)
 {
+	struct buf out = {0};
 	if (json) {
-		printf("%s\n{\"address\":\"%.*s\",\"targets\":[", first ? "" : ",",
-			STR_ARG(row->address));
+		buf_fmt(&out, "%s\n{\"address\":", first ? "" : ",");
+		json_str(row->address, &out);
+		buf_str(&out, STR(",\"targets\":["));
 	} else {
-		printf("%-40.*s", STR_ARG(row->address));
+		buf_fmt(&out, "%-40.*s", STR_ARG(row->address));
 	}
 	for (size_t i = 0; i < row->targets_n; i++) {
-		printf(json ? "%s\"%.*s\"" : "%s%.*s", i ? "," : (json ? "" : " "),
-			STR_ARG(row->targets[i]));
+		if (json) {
+			buf_str(&out, i ? STR(",") : STR(""));
+			json_str(row->targets[i], &out);
+		} else {
+			buf_fmt(&out, "%s%.*s", i ? "," : " ", STR_ARG(row->targets[i]));
+		}
 	}
-	printf(json ? "]}" : "\n");
+	buf_str(&out, json ? STR("]}") : STR("\n"));
+	fwrite(out.p, 1, out.n, stdout);
+	buf_fini(&out);
 }
 
 static int alias_list(struct admin *a, bool json)
@@ -142,8 +150,16 @@ static int domain_list(struct admin *a, bool json)
 	if (rc < 0) { return command_status(rc); }
 	if (json) { printf("["); }
 	while ((rc = snap_domain_next(&sn, d.name, &d)) == 0) {
-		printf(json ? "%s\n{\"name\":\"%.*s\"}" : "%s%.*s\n", json && !first ? "," : "",
-			STR_ARG(d.name));
+		struct buf out = {0};
+		if (json) {
+			buf_fmt(&out, "%s\n{\"name\":", first ? "" : ",");
+			json_str(d.name, &out);
+			buf_chr(&out, '}');
+		} else {
+			buf_fmt(&out, "%.*s\n", STR_ARG(d.name));
+		}
+		fwrite(out.p, 1, out.n, stdout);
+		buf_fini(&out);
 		first = false;
 	}
 	if (json) { printf("\n]\n"); }

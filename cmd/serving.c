@@ -12,6 +12,7 @@
 
 #include "cmd/house.h"
 #include "lib/log.h"
+#include "lib/wire.h"
 
 struct run {
 	struct serving *s;
@@ -27,22 +28,6 @@ struct run {
 
 /* --- readiness --- */
 
-static void json_text(struct buf *out, const char *text)
-{
-	buf_chr(out, '"');
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-		if (c == '"' || c == '\\') {
-			buf_fmt(out, "\\%c", c);
-		} else if (c < ' ') {
-			buf_fmt(out, "\\u%04x", c);
-		} else {
-			buf_chr(out, (char)c);
-		}
-	}
-	buf_chr(out, '"');
-}
-
 static void ready_line(const struct run *r, struct buf *out)
 {
 	static const enum listen_kind order[] = {LISTEN_SMTP, LISTEN_SUBMISSION,
@@ -52,9 +37,9 @@ static void ready_line(const struct run *r, struct buf *out)
 		buf_fmt(out, ",\"%s\":%u", listen_names[order[i]], plan_port(r->plan, order[i]));
 	}
 	buf_fmt(out, ",\"ca\":");
-	json_text(out, r->s->ca_file ? r->s->ca_file : "");
+	json_str(str_of(r->s->ca_file), out);
 	buf_fmt(out, ",\"data\":");
-	json_text(out, r->plan->data);
+	json_str(str_of(r->plan->data), out);
 	buf_fmt(out, "}\n");
 }
 

@@ -168,10 +168,16 @@ static void print_one(const struct acct *ac, bool json, bool first)
 	struct buf when = {0};
 	date_iso(ac->created_us, &when);
 	if (json) {
-		printf("%s\n{\"address\":\"%.*s\",\"messages\":%" PRIu64 ",\"octets\":%" PRIu64
-		       ",\"quota\":%" PRIu64 ",\"disabled\":%s,\"created\":\"%.*s\"}",
-			first ? "" : ",", STR_ARG(ac->login), ac->used_msgs, ac->used_bytes,
-			ac->quota_bytes, ac->disabled ? "true" : "false", STR_ARG(buf_view(&when)));
+		struct buf out = {0};
+		buf_fmt(&out, "%s\n{\"address\":", first ? "" : ",");
+		json_str(ac->login, &out);
+		buf_fmt(&out,
+			",\"messages\":%" PRIu64 ",\"octets\":%" PRIu64 ",\"quota\":%" PRIu64
+			",\"disabled\":%s,\"created\":\"%s\"}",
+			ac->used_msgs, ac->used_bytes, ac->quota_bytes,
+			ac->disabled ? "true" : "false", buf_cstr(&when));
+		fwrite(out.p, 1, out.n, stdout);
+		buf_fini(&out);
 	} else {
 		printf("%-40.*s %10" PRIu64 " messages %14" PRIu64 " octets%s\n",
 			STR_ARG(ac->login), ac->used_msgs, ac->used_bytes,

@@ -176,7 +176,7 @@ int wire_unpack(const struct wire *w, struct str in, struct arena *a, void *v)
 
 /* --- JSON --- */
 
-static void json_str(struct str s, struct buf *out)
+void json_str(struct str s, struct buf *out)
 {
 	buf_chr(out, '"');
 	while (s.n) {

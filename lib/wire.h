@@ -67,3 +67,5 @@ void wire_pack(const struct wire *w, const void *v, struct buf *out);
 int wire_unpack(const struct wire *w, struct str in, struct arena *a, void *v);
 /* As JSON object {"member":value,...}; strings as UTF-8 with \u escapes, bad octets as U+FFFD. */
 void wire_json(const struct wire *w, const void *v, struct buf *out);
+/* One string as JSON, with its quotes. */
+void json_str(struct str s, struct buf *out);

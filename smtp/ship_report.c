@@ -287,7 +287,7 @@ static enum step bounce_resolved(struct task *t)
 	} else {
 		address_bounce(s, to);
 		describe_bounce(s);
-		s->report->spool = spool_new(s->relay->role->peer[ROLE_STORE], t, BOUNCE_MAX);
+		s->report->spool = spool_new(&s->relay->role->peer[ROLE_STORE], t, BOUNCE_MAX);
 		t->step = write_bounce;
 	}
 	call_fini(&s->call);

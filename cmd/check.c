@@ -1,0 +1,140 @@
+/* posthouse check: configuration, certificate, data, ports: what is wrong, and the exact fix. */
+#include <errno.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "cmd/admin.h"
+#include "cmd/commands.h"
+#include "cmd/plan.h"
+#include "cmd/system_user.h"
+
+struct check {
+	struct admin_options admin;
+};
+static const struct option_row options[] = {ADMIN_OPTIONS(check)};
+
+struct findings {
+	int bad;
+};
+
+static void good(const char *what)
+{
+	printf("ok    %s\n", what);
+}
+
+static void bad(struct findings *f, const char *what)
+{
+	f->bad++;
+	printf("WRONG %s\n", what);
+}
+
+/* Does the certificate name the host, and how long is it valid? */
+static void check_certificate(struct findings *f, const struct plan *p)
+{
+	const struct top_conf *top = conf_get(p->conf, &top_conf_section);
+	char text[600], name[256];
+	struct err e;
+	struct tls_ctx *ctx = tls_server_new(buf_view(&p->cert), buf_view(&p->key), &e);
+	if (!ctx) {
+		bad(f, e.text);
+		return;
+	}
+	tls_put(ctx);
+	BIO *bio = BIO_new_mem_buf(p->cert.p, (int)p->cert.n);
+	X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	BIO_free(bio);
+	if (!cert) { return; } /* tls_server_new has read it */
+	snprintf(name, sizeof name, "%.*s", STR_ARG(top->hostname));
+	int days, seconds;
+	if (!ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(cert))) { days = 0; }
+	if (X509_check_host(cert, name, 0, 0, NULL) != 1) {
+		snprintf(text, sizeof text, "tls.certificate does not name the host %s", name);
+		bad(f, text);
+	} else if (days < 7) {
+		snprintf(text, sizeof text, "tls.certificate ends in %d days: renew it", days);
+		bad(f, text);
+	} else {
+		snprintf(text, sizeof text, "certificate for %s, valid %d more days", name, days);
+		good(text);
+	}
+	X509_free(cert);
+}
+
+static void check_ports(struct findings *f, struct plan *p, bool running)
+{
+	struct err e = {0};
+	if (running) {
+		good("the server runs (its control socket answers)");
+	} else if (plan_bind(p, &e) < 0) {
+		bad(f, e.text);
+	} else {
+		good("all ports can be bound");
+	}
+}
+
+static void check_store(struct findings *f, struct admin *a)
+{
+	struct store_stat st;
+	char text[600];
+	if (store_stat(a->store, &st) < 0) {
+		bad(f, "the store cannot be read: posthouse fsck");
+		return;
+	}
+	snprintf(text, sizeof text,
+		"store: %llu accounts, %llu messages, %llu queued, %llu MB used, %llu MB free on disk",
+		(unsigned long long)st.accounts, (unsigned long long)st.messages,
+		(unsigned long long)st.queued, (unsigned long long)st.used_bytes >> 20,
+		(unsigned long long)st.free_disk_bytes >> 20);
+	if (st.accounts == 0) {
+		bad(f, "there is no account: posthouse user add NAME@DOMAIN");
+	} else if (st.free_disk_bytes < UINT64_C(64) << 20) {
+		bad(f, "the disk is almost full: new mail is refused for now (452)");
+	} else {
+		good(text);
+	}
+}
+
+static int run(const struct command *c, int argc, char **argv)
+{
+	struct check o = {0};
+	const char *args[ARGS_MAX];
+	struct admin a;
+	struct findings f = {0};
+	struct err e = {0};
+	int n = options_read(c, argc, argv, &o, args);
+	if (n != 0) { return n < 0 ? EX_USAGE : command_fail(c, EX_USAGE, "takes no arguments"); }
+	int status = admin_open(&a, c, &o.admin, false);
+	if (status == 0) {
+		struct plan *p = xnew(struct plan);
+		p->conf = a.conf;
+		p->processes = true;
+		good("the configuration can be read");
+		if (plan_users(p, false, &e) < 0) { bad(&f, e.text); }
+		if (plan_hostname(p, &e) < 0 || plan_load_files(p, &e) < 0) {
+			bad(&f, e.text);
+		} else if (p->cert.n == 0 || p->key.n == 0) {
+			bad(&f, "tls.certificate and tls.key are missing: posthouse init DOMAIN");
+		} else {
+			check_certificate(&f, p);
+		}
+		check_store(&f, &a);
+		check_ports(&f, p, a.link != NULL);
+		a.conf = NULL;
+		plan_fini(p);
+		free(p);
+		status = f.bad ? EX_CONFIG : EX_OK;
+	}
+	admin_close(&a);
+	return status;
+}
+
+const struct command command_check = {.name = "check",
+	.arguments = "[OPTIONS]",
+	.summary = "What is wrong with configuration, certificate, data and ports, and the fix.",
+	.run = run,
+	.options = options,
+	.options_n = COUNT(options)};
