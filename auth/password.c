@@ -36,9 +36,10 @@ static bool matches(const char *password, const char *hash, struct crypt_data *d
 	return got && equal(got, hash);
 }
 
-static void hash_job(struct password_pool *p, struct password_job *j, struct crypt_data *data)
+static void hash_job(struct password_pool *p, struct password_job *j)
 {
 	bool found = false;
+	struct crypt_data *data = xnew(struct crypt_data); /* 32 KiB that idle threads do not hold */
 	for (unsigned i = 0; i < j->hashes_n; i++) {
 		found |= matches(j->password, j->hashes[i], data);
 	}
@@ -47,12 +48,12 @@ static void hash_job(struct password_pool *p, struct password_job *j, struct cry
 	}
 	j->matched = found;
 	wipe(data, sizeof *data);
+	free(data);
 }
 
 static void *thread_main(void *arg)
 {
 	struct password_pool *p = arg;
-	struct crypt_data *data = xnew(struct crypt_data);
 	pthread_mutex_lock(&p->lock);
 	while (!p->stop) {
 		struct list *node = list_pop(&p->todo);
@@ -62,13 +63,12 @@ static void *thread_main(void *arg)
 		}
 		pthread_mutex_unlock(&p->lock);
 		struct password_job *j = list_entry(node, struct password_job, node);
-		hash_job(p, j, data);
+		hash_job(p, j);
 		pthread_mutex_lock(&p->lock);
 		list_add(&p->finished, &j->node);
 		loop_wake(&p->waker);
 	}
 	pthread_mutex_unlock(&p->lock);
-	free(data);
 	return NULL;
 }
 

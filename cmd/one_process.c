@@ -92,8 +92,8 @@ static int start_roles(struct one *o, struct err *e)
 	for (size_t i = 0; i < p->listen_n; i++) {
 		struct plan_listen *l = &p->listen[i];
 		runner_listen(runner_of(o, listen_role(l->kind)), l->kind, l->fd);
+		l->fd = -1; /* the role's now */
 	}
-	p->listen_n = 0;
 	return 0;
 }
 

@@ -131,7 +131,9 @@ int plan_hostname(struct plan *p, struct err *e)
 
 void plan_fini(struct plan *p)
 {
-	for (size_t i = 0; i < p->listen_n; i++) { close(p->listen[i].fd); }
+	for (size_t i = 0; i < p->listen_n; i++) {
+		if (p->listen[i].fd >= 0) { close(p->listen[i].fd); }
+	}
 	buf_fini(&p->cert);
 	if (p->key.n) { wipe(p->key.p, p->key.n); }
 	buf_fini(&p->key);

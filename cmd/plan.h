@@ -9,7 +9,7 @@ enum { PLAN_LISTEN_MAX = 64, PLAN_FILE_MAX = 1024 * 1024 };
 
 struct plan_listen {
 	enum listen_kind kind;
-	int fd;
+	int fd; /* -1: handed to its role */
 	uint16_t port;
 };
 

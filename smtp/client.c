@@ -13,7 +13,6 @@ static const int64_t GREETING_US = 300 * SECOND_US, COMMAND_US = 300 * SECOND_US
 
 static enum step step_ehlo(struct client *c);
 static enum step step_mail(struct client *c);
-static enum step step_next_chunk(struct client *c);
 
 static struct client *client_of(struct task *t)
 {
