@@ -25,7 +25,8 @@ static int find_data(struct admin *a, const struct admin_options *o)
 	a->conf = roles_conf_new();
 	if ((o->config || !o->data) && conf_load(a->conf, path, &e) < 0) {
 		return command_fail(a->command, EX_CONFIG,
-			"%s\n(--config FILE names another configuration, --data DIR the store itself)",
+			"%s\n(--config FILE names another configuration, --data DIR the store "
+			"itself)",
 			e.text);
 	}
 	const struct top_conf *top = conf_get(a->conf, &top_conf_section);
@@ -75,9 +76,7 @@ int admin_open(struct admin *a, const struct command *c, const struct admin_opti
 	if (status) { return status; }
 	a->loop = loop_new();
 	int fd = connect_control(a);
-	if (fd >= 0) {
-		a->link = link_new(a->loop, fd, ROLE_CONTROL, ROLE_STORE, &link_ops, a);
-	}
+	if (fd >= 0) { a->link = link_new(a->loop, fd, ROLE_CONTROL, ROLE_STORE, &link_ops, a); }
 	int rc = store_open(a->data, STORE_READ, &a->store, &e);
 	if (!a->link && (rc == 0 || (rc == ERR_GONE && create))) {
 		store_close(a->store);
@@ -126,7 +125,8 @@ static int ask(struct admin *a, const struct msg_type *op, const void *request, 
 		/* Packed and unpacked once more, so that lists live in our arena. */
 		struct buf copy = {0};
 		wire_pack(op->reply, call.reply, &copy);
-		rc = wire_unpack(op->reply, arena_dup(&a->arena, buf_view(&copy)), &a->arena, reply);
+		rc = wire_unpack(
+			op->reply, arena_dup(&a->arena, buf_view(&copy)), &a->arena, reply);
 		buf_fini(&copy);
 	}
 	call_fini(&call);
@@ -183,7 +183,8 @@ int admin_password(const struct command *c, struct buf *out)
 	struct buf again = {0};
 	int rc = read_line("Password: ", out);
 	if (rc < 0 || out->n == 0) {
-		command_fail(c, 0, "no password given (it is asked on a terminal, else read from stdin)");
+		command_fail(c, 0,
+			"no password given (it is asked on a terminal, else read from stdin)");
 		return ERR_SYNTAX;
 	}
 	if (isatty(STDIN_FILENO)) {

@@ -10,9 +10,9 @@ struct admin {
 	const struct command *command;
 	struct conf *conf;
 	char data[4000];
-	struct store *store;  /* open for reading, or for writing when no server runs */
-	bool writes;          /* `store` is open for writing */
-	struct loop *loop;    /* of the calls to a running server */
+	struct store *store; /* open for reading, or for writing when no server runs */
+	bool writes;         /* `store` is open for writing */
+	struct loop *loop;   /* of the calls to a running server */
 	struct link *link;
 	struct arena arena;
 };
@@ -25,14 +25,19 @@ struct admin_options {
 #define ADMIN_OPTIONS(type) \
 	{"config", OPTION_STR, offsetof(struct type, admin.config), "FILE", \
 		"default: /etc/posthouse.conf"}, \
-		{"data", OPTION_STR, offsetof(struct type, admin.data), "DIR", \
-			"the store, instead of the one that the configuration names"}
+	{ \
+		"data", OPTION_STR, offsetof(struct type, admin.data), "DIR", \
+			"the store, instead of the one that the configuration names" \
+	}
 #define JSON_OPTION(type) \
-	{"json", OPTION_FLAG, offsetof(struct type, admin.json), NULL, "lists as JSON"}
+	{ \
+		"json", OPTION_FLAG, offsetof(struct type, admin.json), NULL, "lists as JSON" \
+	}
 
 /* Find configuration and store. Tells the user and answers an exit code, 0 = go on. `create`: a
    store that is not there yet is made. */
-int admin_open(struct admin *a, const struct command *c, const struct admin_options *o, bool create);
+int admin_open(
+	struct admin *a, const struct command *c, const struct admin_options *o, bool create);
 /* Apply an operation, either way. `reply` is a struct of the row's reply type or NULL; its lists
    live in a->arena. */
 int admin_apply(struct admin *a, const struct msg_type *op, const void *request, void *reply);

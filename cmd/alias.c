@@ -41,7 +41,8 @@ static int alias_add(struct admin *a, const char **args, int n)
 	}
 	if (rc == 0) { rc = admin_apply(a, &OP_ADDR_SET, &op, NULL); }
 	if (rc == ERR_EXISTS) {
-		return command_fail(a->command, EX_DATAERR, "%.*s is an account", STR_ARG(op.address));
+		return command_fail(
+			a->command, EX_DATAERR, "%.*s is an account", STR_ARG(op.address));
 	}
 	return rc < 0 ? command_fail(a->command, command_status(rc), "not added: %s", err_name(rc))
 		      : EX_OK;
@@ -60,7 +61,8 @@ static int alias_del(struct admin *a, const char **args, int n)
 			"%.*s is an account: posthouse user del", STR_ARG(op.address));
 	}
 	return rc < 0 ? command_fail(a->command, command_status(rc), "%.*s: %s",
-				STR_ARG(op.address), rc == ERR_GONE ? "no such alias" : err_name(rc))
+				STR_ARG(op.address),
+				rc == ERR_GONE ? "no such alias" : err_name(rc))
 		      : EX_OK;
 }
 

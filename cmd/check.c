@@ -85,7 +85,8 @@ static void check_store(struct findings *f, struct admin *a)
 		return;
 	}
 	snprintf(text, sizeof text,
-		"store: %llu accounts, %llu messages, %llu queued, %llu MB used, %llu MB free on disk",
+		"store: %llu accounts, %llu messages, %llu queued, %llu MB used, %llu MB free on "
+		"disk",
 		(unsigned long long)st.accounts, (unsigned long long)st.messages,
 		(unsigned long long)st.queued, (unsigned long long)st.used_bytes >> 20,
 		(unsigned long long)st.free_disk_bytes >> 20);

@@ -59,7 +59,11 @@ static const struct conf_row tls_rows[] = {
 		.max = 4095,
 		.def = "",
 		.help = "PEM file with the certificate and the chain up to the root."},
-	{.name = "key", FIELD(tls_conf, key), .max = 4095, .def = "", .help = "PEM file with its key."},
+	{.name = "key",
+		FIELD(tls_conf, key),
+		.max = 4095,
+		.def = "",
+		.help = "PEM file with its key."},
 };
 const struct conf_section tls_conf_section = {
 	.name = "tls", .rows = tls_rows, .n = COUNT(tls_rows), .size = sizeof(struct tls_conf)};

@@ -58,7 +58,8 @@ static const struct option_row options[] = {
 		"where all outgoing mail goes; without it nothing leaves the machine"},
 	{"set", OPTION_LIST, offsetof(struct dev, set), "SECTION.KEY=VALUE",
 		"any row of posthouse.conf(5) (repeatable)"},
-	{"pid-file", OPTION_STR, offsetof(struct dev, pid_file), "FILE", "write the process id there"},
+	{"pid-file", OPTION_STR, offsetof(struct dev, pid_file), "FILE",
+		"write the process id there"},
 	{"ready", OPTION_STR, offsetof(struct dev, ready), "FILE",
 		"write the ready line there, too, when everything serves"},
 };
@@ -72,15 +73,15 @@ static int set(struct dev *d, const char *key, const char *value, struct err *e)
 
 static int set_ports(struct dev *d, struct err *e)
 {
-	static const enum listen_kind order[] = {LISTEN_SMTP, LISTEN_SUBMISSION,
-		LISTEN_SUBMISSIONS, LISTEN_IMAP, LISTEN_IMAPS, LISTEN_LMTP};
+	static const enum listen_kind order[] = {LISTEN_SMTP, LISTEN_SUBMISSION, LISTEN_SUBMISSIONS,
+		LISTEN_IMAP, LISTEN_IMAPS, LISTEN_LMTP};
 	for (size_t i = 0; i < COUNT(order); i++) {
 		char key[64], value[64];
 		unsigned port = d->ports[order[i]];
 		if (!port && d->port_base) { port = d->port_base + (unsigned)i; }
 		if (port > 65535) {
-			return err_set(e, ERR_SYNTAX, "--port-base %u: the last port would be above 65535",
-				d->port_base);
+			return err_set(e, ERR_SYNTAX,
+				"--port-base %u: the last port would be above 65535", d->port_base);
 		}
 		snprintf(key, sizeof key, "listen.%s", listen_names[order[i]]);
 		snprintf(value, sizeof value, "127.0.0.1:%u", port);
@@ -95,7 +96,8 @@ static int set_extra(struct dev *d, struct err *e)
 	for (size_t i = 0; i < d->set.n; i++) {
 		struct str value = str_of(d->set.v[i]), key;
 		if (!str_cut(&value, '=', &key)) {
-			return err_set(e, ERR_SYNTAX, "--set %s: written SECTION.KEY=VALUE", d->set.v[i]);
+			return err_set(
+				e, ERR_SYNTAX, "--set %s: written SECTION.KEY=VALUE", d->set.v[i]);
 		}
 		int rc = conf_set(d->plan.conf, key, value, e);
 		if (rc < 0) { return rc; }
@@ -186,8 +188,7 @@ static int make_certificate(struct dev *d, struct err *e)
 	struct str names[] = {top->hostname, STR("localhost"), STR("127.0.0.1"), STR("::1")};
 	struct buf ca = {0};
 	snprintf(d->ca, sizeof d->ca, "%s/ca.pem", d->plan.data);
-	int rc = tls_make_certificate(
-		names, COUNT(names), &ca, &d->plan.cert, &d->plan.key, e);
+	int rc = tls_make_certificate(names, COUNT(names), &ca, &d->plan.cert, &d->plan.key, e);
 	if (rc == 0) { rc = file_write(d->ca, buf_view(&ca), 0644, e); }
 	if (rc == 0 && chmod(d->plan.data, d->throw_away ? 0711 : 0700) < 0) { rc = ERR_IO; }
 	buf_fini(&ca);

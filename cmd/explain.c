@@ -94,9 +94,11 @@ static void print_json(const struct audit *au, bool first)
 static bool about(const struct audit *au, struct str what)
 {
 	struct str peer = au->peer;
-	if (str_ieq(au->from, what) || str_ieq(au->login, what) || str_eq(peer, what)) { return true; }
-	if (au->msgid.n && (str_eq(au->msgid, what) ||
-				   str_eq(str_sub(au->msgid, 1, au->msgid.n - 2), what))) {
+	if (str_ieq(au->from, what) || str_ieq(au->login, what) || str_eq(peer, what)) {
+		return true;
+	}
+	if (au->msgid.n &&
+		(str_eq(au->msgid, what) || str_eq(str_sub(au->msgid, 1, au->msgid.n - 2), what))) {
 		return true;
 	}
 	for (uint32_t i = 0; i < au->rcpts_n; i++) {
@@ -166,7 +168,8 @@ static int run(const struct command *c, int argc, char **argv)
 	int n = options_read(c, argc, argv, &o, args);
 	if (n != 1) {
 		return n < 0 ? EX_USAGE
-			     : command_fail(c, EX_USAGE, "written: posthouse explain %s", c->arguments);
+			     : command_fail(
+				       c, EX_USAGE, "written: posthouse explain %s", c->arguments);
 	}
 	int status = admin_open(&a, c, &o.admin, false);
 	if (status == 0) { status = explain(&a, args[0], o.admin.json); }

@@ -30,13 +30,15 @@ static int check(struct admin *a, bool repair)
 	int found = store_fsck(a->store, repair, report, NULL);
 	if (found < 0) {
 		return command_fail(a->command, command_status(found),
-			"the database itself cannot be read (%s); restore a backup", err_name(found));
+			"the database itself cannot be read (%s); restore a backup",
+			err_name(found));
 	}
 	if (found == 0) {
 		printf("The store is sound.\n");
 		return EX_OK;
 	}
-	printf("%d findings%s\n", found, repair ? ", mended" : "; posthouse fsck --repair mends them");
+	printf("%d findings%s\n", found,
+		repair ? ", mended" : "; posthouse fsck --repair mends them");
 	return repair ? EX_OK : EX_DATAERR;
 }
 
@@ -46,9 +48,7 @@ static int run(const struct command *c, int argc, char **argv)
 	struct admin a;
 	const char *args[ARGS_MAX];
 	int n = options_read(c, argc, argv, &o, args);
-	if (n != 0) {
-		return n < 0 ? EX_USAGE : command_fail(c, EX_USAGE, "takes no arguments");
-	}
+	if (n != 0) { return n < 0 ? EX_USAGE : command_fail(c, EX_USAGE, "takes no arguments"); }
 	int status = admin_open(&a, c, &o.admin, false);
 	if (status == 0) { status = check(&a, o.repair); }
 	admin_close(&a);

@@ -8,7 +8,8 @@ struct house;
 struct house_ops {
 	/* Every role serves. */
 	void (*ready)(void *ctx);
-	/* All have ended; `status` 0 after house_stop, else an exit code (a role could not start). */
+	/* All have ended; `status` 0 after house_stop, else an exit code (a role could not start).
+	 */
 	void (*ended)(void *ctx, int status);
 };
 

@@ -186,9 +186,10 @@ static int run(const struct command *c, int argc, char **argv)
 	const char *args[ARGS_MAX];
 	struct err e = {0};
 	int n = options_read(c, argc, argv, &o, args);
-	int status = n == 1 ? 0
-		     : n < 0 ? EX_USAGE
-			     : command_fail(c, EX_USAGE, "written: posthouse init %s", c->arguments);
+	int status =
+		n == 1  ? 0
+		: n < 0 ? EX_USAGE
+			: command_fail(c, EX_USAGE, "written: posthouse init %s", c->arguments);
 	w->o = &o;
 	if (status == 0) { status = fill(c, w, args[0]); }
 	if (status == 0) {

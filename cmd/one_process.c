@@ -49,7 +49,8 @@ static struct runner *runner_of(struct one *o, enum role_id id)
 	return NULL;
 }
 
-/* Stop the last role that has not, in the opposite order of starting; what listens goes together. */
+/* Stop the last role that has not, in the opposite order of starting; what listens goes together.
+ */
 static void stop_next(struct job *j)
 {
 	struct one *o = container_of(j, struct one, next);

@@ -27,7 +27,8 @@ struct command {
 	const char *name;
 	const char *arguments; /* as in the synopsis: "add ADDRESS | list" */
 	const char *summary;   /* one sentence */
-	int (*run)(const struct command *c, int argc, char **argv); /* argv[0]: the first argument */
+	int (*run)(
+		const struct command *c, int argc, char **argv); /* argv[0]: the first argument */
 	const struct option_row *options;
 	size_t options_n;
 	bool hidden;

@@ -15,7 +15,7 @@ struct plan_listen {
 
 struct plan {
 	struct conf *conf;
-	char data[4000]; /* directory of the store */
+	char data[4000];            /* directory of the store */
 	struct buf cert, key, zone; /* PEM, PEM, master-file text */
 	struct plan_listen listen[PLAN_LISTEN_MAX];
 	size_t listen_n;

@@ -29,7 +29,8 @@ static void print_rcpt(const struct queue_rcpt *r, bool json, bool first)
 		struct buf out = {0};
 		buf_fmt(&out, "{\"rcpt\":");
 		json_str(r->rcpt, &out);
-		buf_fmt(&out, ",\"tries\":%u,\"held\":%s,\"next\":\"%s\",\"expires\":\"%s\",\"host\":",
+		buf_fmt(&out,
+			",\"tries\":%u,\"held\":%s,\"next\":\"%s\",\"expires\":\"%s\",\"host\":",
 			r->tries, r->held ? "true" : "false", buf_cstr(&next), buf_cstr(&expires));
 		json_str(r->last_host, &out);
 		buf_fmt(&out, ",\"reply\":");
@@ -50,15 +51,16 @@ static void print_rcpt(const struct queue_rcpt *r, bool json, bool first)
 	buf_fini(&expires);
 }
 
-static void print_item(struct admin *a, struct snap *sn, const struct queue_item *it, bool json,
-	bool first)
+static void print_item(
+	struct admin *a, struct snap *sn, const struct queue_item *it, bool json, bool first)
 {
 	char id[ID_TEXT];
 	struct buf created = {0};
 	when(it->created_us, &created);
 	if (json) {
 		struct buf out = {0};
-		buf_fmt(&out, "%s\n{\"id\":\"%s\",\"from\":", first ? "" : ",", id_text(it->qid, id));
+		buf_fmt(&out, "%s\n{\"id\":\"%s\",\"from\":", first ? "" : ",",
+			id_text(it->qid, id));
 		json_str(it->from, &out);
 		buf_fmt(&out, ",\"size\":%" PRIu64 ",\"created\":\"%s\",\"recipients\":[", it->size,
 			buf_cstr(&created));

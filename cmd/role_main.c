@@ -83,7 +83,8 @@ static void set_up(struct host *h, const struct sup_setup *s)
 	log_set_level((enum log_level)top->log_level);
 	if (s->reload) {
 		if (make_tls(h, &e) < 0) {
-			log_event(LOG_ERROR, &log, "certificate not reloaded", "reason=\"%s\"", e.text);
+			log_event(LOG_ERROR, &log, "certificate not reloaded", "reason=\"%s\"",
+				e.text);
 		}
 		runner_reload(&h->runner);
 		conf_free(old);
@@ -121,8 +122,8 @@ static int start(struct host *h, struct err *e)
 {
 	int rc = become(h, e);
 	if (rc == 0 && h->ops->want_store) {
-		rc = store_open(h->data, h->ops->id == ROLE_STORE ? STORE_WRITE : STORE_READ,
-			&h->store, e);
+		rc = store_open(
+			h->data, h->ops->id == ROLE_STORE ? STORE_WRITE : STORE_READ, &h->store, e);
 		h->runner.role.store = h->store;
 	}
 	if (rc == 0) { rc = make_tls(h, e); }
@@ -194,7 +195,8 @@ int cmd_role(const struct command *c, int argc, char **argv)
 	if (!h.ops) { return command_fail(c, EX_USAGE, "started by the supervisor only"); }
 	prctl(PR_SET_NAME, h.ops->name);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	signal(SIGINT, SIG_IGN); /* a terminal's ^C goes to the supervisor, which stops us in order */
+	signal(SIGINT,
+		SIG_IGN); /* a terminal's ^C goes to the supervisor, which stops us in order */
 	signal(SIGHUP, SIG_IGN);
 	roles_register();
 	h.loop = loop_new();

@@ -38,8 +38,8 @@ struct conf *roles_conf_new(void)
 {
 	static const struct conf_section *const sections[] = {&top_conf_section,
 		&listen_conf_section, &tls_conf_section, &run_conf_section, &store_conf_section,
-		&auth_conf_section, &smtp_conf_section, &policy_conf_section, &imap_conf_section, &relay_conf_section,
-		&dns_conf_section};
+		&auth_conf_section, &smtp_conf_section, &policy_conf_section, &imap_conf_section,
+		&relay_conf_section, &dns_conf_section};
 	return conf_new(sections, COUNT(sections));
 }
 

@@ -14,7 +14,8 @@ struct serve {
 	struct plan plan;
 };
 static const struct option_row options[] = {
-	{"config", OPTION_STR, offsetof(struct serve, config), "FILE", "default: /etc/posthouse.conf"},
+	{"config", OPTION_STR, offsetof(struct serve, config), "FILE",
+		"default: /etc/posthouse.conf"},
 	{"pid-file", OPTION_STR, offsetof(struct serve, pid_file), "FILE",
 		"write the process id there"},
 	{"ready", OPTION_STR, offsetof(struct serve, ready), "FILE",
@@ -27,7 +28,8 @@ static int refuse_dev_rows(const struct plan *p, struct err *e)
 	const struct auth_conf *auth = conf_get(p->conf, &auth_conf_section);
 	if (auth->any_password || auth->auto_accounts || auth->all_domains) {
 		return err_set(e, ERR_DENIED,
-			"auth.any_password, auth.auto_accounts and auth.all_domains are for posthouse dev only");
+			"auth.any_password, auth.auto_accounts and auth.all_domains are for "
+			"posthouse dev only");
 	}
 	return 0;
 }
@@ -41,7 +43,8 @@ static int load(struct serve *s, struct err *e)
 	const struct tls_conf *tls = conf_get(p->conf, &tls_conf_section);
 	if (rc == 0 && (!tls->certificate.n || !tls->key.n)) {
 		return err_set(e, ERR_SYNTAX,
-			"%s: tls.certificate and tls.key are missing; posthouse init DOMAIN makes both",
+			"%s: tls.certificate and tls.key are missing; posthouse init DOMAIN makes "
+			"both",
 			s->config);
 	}
 	return rc == 0 ? plan_load_files(p, e) : rc;

@@ -30,8 +30,8 @@ struct run {
 
 static void ready_line(const struct run *r, struct buf *out)
 {
-	static const enum listen_kind order[] = {LISTEN_SMTP, LISTEN_SUBMISSION,
-		LISTEN_SUBMISSIONS, LISTEN_IMAP, LISTEN_IMAPS, LISTEN_LMTP};
+	static const enum listen_kind order[] = {LISTEN_SMTP, LISTEN_SUBMISSION, LISTEN_SUBMISSIONS,
+		LISTEN_IMAP, LISTEN_IMAPS, LISTEN_LMTP};
 	buf_fmt(out, "{\"ready\":true,\"pid\":%d,\"host\":\"127.0.0.1\"", (int)getpid());
 	for (size_t i = 0; i < COUNT(order); i++) {
 		buf_fmt(out, ",\"%s\":%u", listen_names[order[i]], plan_port(r->plan, order[i]));
@@ -149,8 +149,9 @@ static int open_control(struct run *r, struct err *e)
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	int n = snprintf(r->control_path, sizeof r->control_path, "%s/control", r->plan->data);
 	if ((size_t)n >= sizeof at.sun_path) {
-		return err_set(e, ERR_LIMIT, "%s: too long a path for the control socket (%zu octets)",
-			r->control_path, sizeof at.sun_path - 1);
+		return err_set(e, ERR_LIMIT,
+			"%s: too long a path for the control socket (%zu octets)", r->control_path,
+			sizeof at.sun_path - 1);
 	}
 	memcpy(at.sun_path, r->control_path, (size_t)n);
 	unlink(r->control_path);

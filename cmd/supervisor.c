@@ -153,8 +153,8 @@ static void start_child(struct child *c)
 	if (pid == 0) { exec_role(c, fds[1]); }
 	close(fds[1]);
 	if (pid < 0) {
-		log_event(LOG_ERROR, &c->sup->log, "cannot start a process", "role=%s reason=\"%s\"",
-			c->ops->name, strerror(errno));
+		log_event(LOG_ERROR, &c->sup->log, "cannot start a process",
+			"role=%s reason=\"%s\"", c->ops->name, strerror(errno));
 		close(fds[0]);
 		c->failures++;
 		start_later(c);
@@ -163,8 +163,7 @@ static void start_child(struct child *c)
 	c->pid = pid;
 	c->state = CHILD_STARTING;
 	c->started_us = loop_mono_us(c->sup->house->loop);
-	c->link = link_new(
-		c->sup->house->loop, fds[0], ROLE_SUPERVISOR, c->ops->id, &link_ops, c);
+	c->link = link_new(c->sup->house->loop, fds[0], ROLE_SUPERVISOR, c->ops->id, &link_ops, c);
 	struct sup_nothing nothing = {0};
 	send_setup(c, false);
 	for (size_t i = 0; i < c->sup->n; i++) {

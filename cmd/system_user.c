@@ -21,7 +21,8 @@ static int find_user(struct str name, const char *row, bool fallback, uint32_t *
 			row, text, text);
 	}
 	if (pw->pw_uid == 0) {
-		return err_set(e, ERR_DENIED, "run.%s: '%s' is root; name another account", row, text);
+		return err_set(
+			e, ERR_DENIED, "run.%s: '%s' is root; name another account", row, text);
 	}
 	*uid = pw->pw_uid;
 	*gid = pw->pw_gid;

@@ -113,7 +113,8 @@ static int set(struct admin *a, struct str login, struct op_acct_set *op)
 	if (rc < 0) { return command_status(rc); }
 	op->aid = ac.aid;
 	rc = admin_apply(a, &OP_ACCT_SET, op, NULL);
-	return rc < 0 ? command_fail(a->command, command_status(rc), "not changed: %s", err_name(rc))
+	return rc < 0 ? command_fail(
+				a->command, command_status(rc), "not changed: %s", err_name(rc))
 		      : EX_OK;
 }
 
@@ -132,7 +133,8 @@ static int quota(struct admin *a, const struct user *u, struct str login)
 {
 	struct op_acct_set op = {.what = ACCT_SET_QUOTA};
 	if (!u->quota || size_of(u->quota, &op.quota_bytes) < 0) {
-		return command_fail(a->command, EX_USAGE, "say --quota SIZE, as 500M; 0 = no limit");
+		return command_fail(
+			a->command, EX_USAGE, "say --quota SIZE, as 500M; 0 = no limit");
 	}
 	return set(a, login, &op);
 }
@@ -159,7 +161,8 @@ static int del(struct admin *a, const struct user *u, struct str login)
 	if (rc < 0) { return command_status(rc); }
 	struct op_acct_del op = {ac.aid};
 	rc = admin_apply(a, &OP_ACCT_DEL, &op, NULL);
-	return rc < 0 ? command_fail(a->command, command_status(rc), "not deleted: %s", err_name(rc))
+	return rc < 0 ? command_fail(
+				a->command, command_status(rc), "not deleted: %s", err_name(rc))
 		      : EX_OK;
 }
 

@@ -1,0 +1,126 @@
+/* SELECT, EXAMINE, UNSELECT, CLOSE (RFC 9051 6.3.2, 6.3.3, 6.4.1, 6.4.2). The imap role. */
+#include "imap/condstore.h"
+#include "imap/mailbox_commands.h"
+#include "imap/server.h"
+#include "imap/sync.h"
+
+/* Parameters: "(CONDSTORE)" (RFC 7162 3.1.8). */
+static bool parameters(struct lex *l, bool *condstore)
+{
+	if (lex_end(l)) { return true; }
+	if (!lex_space(l) || !lex_chr(l, '(')) { return false; }
+	do {
+		struct str word;
+		if (!lex_atom(l, &word)) { return false; }
+		if (!str_ieq(word, STR("CONDSTORE"))) {
+			l->error = "unknown parameter of SELECT";
+			return false;
+		}
+		*condstore = true;
+	} while (lex_peek(l) == ' ' && lex_space(l));
+	return lex_chr(l, ')') && lex_end(l);
+}
+
+static void leave(struct session *s)
+{
+	if (s->state != IMAP_SELECTED) { return; }
+	view_fini(&s->view);
+	s->state = IMAP_AUTHENTICATED;
+	imap_server_watch(s->server, s);
+}
+
+/* RFC 3501 6.3.1: the number of the first message without \Seen. */
+static size_t first_unseen(struct snap *sn, const struct view *v)
+{
+	struct msg_cursor c;
+	struct msg m;
+	size_t number = 0, found = 0;
+	if (msg_cursor_open(sn, v->mid, 1, &c) < 0) { return 0; }
+	while (!found && msg_cursor_next(&c, &m) == 1) {
+		number++;
+		if (!(m.flags & FLAG_SEEN)) { found = number; }
+	}
+	msg_cursor_close(&c);
+	return found;
+}
+
+static void answer(struct session *s, struct snap *sn, const struct mbox *mb, struct str name)
+{
+	struct str names[KEYWORDS_MAX];
+	struct buf *out = session_out(s);
+	snap_keywords(sn, mb->mid, names);
+	s->view.keywords_told = keywords_count(names);
+	buf_str(out, STR("* FLAGS "));
+	imap_flag_list(names, false, out);
+	buf_fmt(out, "\r\n* %zu EXISTS\r\n", s->view.n);
+	if (!s->rev2) { /* \Recent is gone in RFC 9051; nobody sees a message first here */
+		size_t unseen = mb->unseen ? first_unseen(sn, &s->view) : 0;
+		buf_str(out, STR("* 0 RECENT\r\n"));
+		if (unseen) { buf_fmt(out, "* OK [UNSEEN %zu] First unseen\r\n", unseen); }
+	}
+	buf_fmt(out, "* OK [UIDVALIDITY %u] UIDs valid\r\n* OK [UIDNEXT %u] Predicted next UID\r\n",
+		mb->uidvalidity, mb->uidnext);
+	buf_str(out, STR("* OK [PERMANENTFLAGS "));
+	if (s->view.read_only) {
+		buf_str(out, STR("()"));
+	} else {
+		imap_flag_list(names, true, out);
+	}
+	buf_fmt(out, "] Flags are kept\r\n* OK [HIGHESTMODSEQ %llu] Highest\r\n",
+		(unsigned long long)MAX(mb->highestmodseq, 1));
+	if (s->rev2) {
+		buf_str(out, STR("* LIST () \"/\" "));
+		session_put_mailbox(s, name, out);
+		buf_str(out, STR("\r\n"));
+	}
+}
+
+enum step cmd_select(struct session *s)
+{
+	struct str name;
+	bool condstore = false;
+	struct snap sn;
+	struct mbox mb;
+	struct mname row;
+	if (!lex_mailbox(&s->lex, &name) || !parameters(&s->lex, &condstore)) {
+		return session_bad_lex(s);
+	}
+	/* The old mailbox is left even when the new one cannot be had (RFC 9051 6.3.2). */
+	if (s->state == IMAP_SELECTED && s->rev2) {
+		session_put(s, "* OK [CLOSED] Previous mailbox closed\r\n");
+	}
+	leave(s);
+	if (condstore) { s->condstore = true; }
+	int rc = snap_begin(session_store(s), &sn);
+	if (rc < 0) { return session_no_rc(s, rc); }
+	rc = snap_mbox_by_name(&sn, s->aid, name, &row, &mb);
+	if (rc == 0) { rc = view_load(&s->view, &sn, &mb); }
+	if (rc < 0) {
+		snap_end(&sn);
+		view_fini(&s->view);
+		return rc == ERR_GONE ? session_no(s, "NONEXISTENT", "No such mailbox")
+				      : session_no_rc(s, rc);
+	}
+	s->view.read_only = str_eq(str_of(s->row->name), STR("EXAMINE"));
+	answer(s, &sn, &mb, name);
+	snap_end(&sn);
+	s->state = IMAP_SELECTED;
+	imap_server_watch(s->server, s);
+	return s->view.read_only ? session_ok(s, "READ-ONLY", "Selected, read only")
+				 : session_ok(s, "READ-WRITE", "Selected");
+}
+
+static enum step closed(struct session *s)
+{
+	leave(s);
+	return session_ok(s, NULL, "Closed");
+}
+
+/* CLOSE removes what is marked \Deleted, without a word (RFC 9051 6.4.1); UNSELECT does not. */
+enum step cmd_unselect(struct session *s)
+{
+	if (!lex_end(&s->lex)) { return session_bad(s, "No arguments expected"); }
+	if (s->view.read_only || !str_eq(str_of(s->row->name), STR("CLOSE"))) { return closed(s); }
+	struct op_expunge op = {.aid = s->aid, .mid = s->view.mid, .all = true};
+	return session_op(s, &OP_EXPUNGE, &op, closed);
+}
