@@ -20,7 +20,8 @@ bool list_match(struct str pattern, struct str name)
 		} else if (p < pattern.n && n < name.n && pattern.p[p] == name.p[n]) {
 			p++;
 			n++;
-		} else if (percent_p != SIZE_MAX && percent_n < name.n && name.p[percent_n] != '/') {
+		} else if (percent_p != SIZE_MAX && percent_n < name.n &&
+			   name.p[percent_n] != '/') {
 			p = percent_p;
 			n = ++percent_n;
 		} else if (star_p != SIZE_MAX && star_n < name.n) {

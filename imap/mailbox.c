@@ -30,8 +30,8 @@ static enum step created(struct session *s)
 	}
 	if (s->call.rc == 0) {
 		const struct op_mbox_create_reply *r = s->call.reply;
-		return session_ok_fmt(s, "Created", "MAILBOXID (%llu)",
-			(unsigned long long)r->mailboxid);
+		return session_ok_fmt(
+			s, "Created", "MAILBOXID (%llu)", (unsigned long long)r->mailboxid);
 	}
 	return finish(s);
 }
@@ -79,7 +79,9 @@ enum step cmd_delete(struct session *s)
 {
 	struct op_mbox_delete op = {.aid = s->aid};
 	if (!lex_mailbox(&s->lex, &op.name) || !lex_end(&s->lex)) { return session_bad_lex(s); }
-	if (op.name.n > MAILBOX_NAME_MAX) { return session_no(s, "NONEXISTENT", "No such mailbox"); }
+	if (op.name.n > MAILBOX_NAME_MAX) {
+		return session_no(s, "NONEXISTENT", "No such mailbox");
+	}
 	return session_op(s, &OP_MBOX_DELETE, &op, deleted);
 }
 
@@ -91,7 +93,9 @@ enum step cmd_rename(struct session *s)
 		return session_bad_lex(s);
 	}
 	op.to = without_slash(op.to);
-	if (op.from.n > MAILBOX_NAME_MAX) { return session_no(s, "NONEXISTENT", "No such mailbox"); }
+	if (op.from.n > MAILBOX_NAME_MAX) {
+		return session_no(s, "NONEXISTENT", "No such mailbox");
+	}
 	if (op.to.n > MAILBOX_NAME_MAX) { return session_no(s, "LIMIT", "The name is too long"); }
 	return session_op(s, &OP_MBOX_RENAME, &op, finish);
 }

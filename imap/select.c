@@ -95,6 +95,7 @@ enum step cmd_select(struct session *s)
 	if (rc < 0) { return session_no_rc(s, rc); }
 	rc = snap_mbox_by_name(&sn, s->aid, name, &row, &mb);
 	if (rc == 0) { rc = view_load(&s->view, &sn, &mb); }
+	s->view.aid = s->aid;
 	if (rc < 0) {
 		snap_end(&sn);
 		view_fini(&s->view);

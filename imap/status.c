@@ -64,7 +64,8 @@ bool status_wants_modseq(uint32_t items)
 	return (items & ITEM_HIGHESTMODSEQ) != 0;
 }
 
-static void put_value(const struct session *s, const struct mbox *mb, uint32_t item, struct buf *out)
+static void put_value(
+	const struct session *s, const struct mbox *mb, uint32_t item, struct buf *out)
 {
 	switch (item) {
 	case ITEM_MESSAGES: buf_u64(out, mb->total); break;
@@ -102,8 +103,8 @@ enum step cmd_status(struct session *s)
 	uint32_t items;
 	struct snap sn;
 	struct mbox mb;
-	if (!lex_mailbox(&s->lex, &name) || !lex_space(&s->lex) ||
-		!status_items(&s->lex, &items) || !lex_end(&s->lex)) {
+	if (!lex_mailbox(&s->lex, &name) || !lex_space(&s->lex) || !status_items(&s->lex, &items) ||
+		!lex_end(&s->lex)) {
 		return session_bad_lex(s);
 	}
 	int rc = snap_begin(session_store(s), &sn);
