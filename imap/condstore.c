@@ -16,7 +16,8 @@ void condstore_enable(struct session *s)
 	snap_end(&sn);
 }
 
-/* All that changed since the last sync is the one change, and it removed nothing. */
+/* All that the next sync would tell of flags is the one change. Expunges and new messages have
+   marks of their own in the view. */
 static bool only_own(struct snap *sn, const struct view *v, uint64_t modseq)
 {
 	struct change_cursor cc;
@@ -24,7 +25,7 @@ static bool only_own(struct snap *sn, const struct view *v, uint64_t modseq)
 	bool only = true;
 	if (change_cursor_open(sn, v->mid, v->modseq, &cc) < 0) { return false; }
 	while (only && change_cursor_next(&cc, &ch) == 1) {
-		only = ch.modseq == modseq && !ch.expunged;
+		only = ch.modseq == modseq || ch.expunged || ch.uid >= v->uidnext;
 	}
 	change_cursor_close(&cc);
 	return only;
