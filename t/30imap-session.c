@@ -461,6 +461,51 @@ static void test_append_big(void)
 	end();
 }
 
+/* --- a selected mailbox --- */
+
+static void test_selected(void)
+{
+	struct client c;
+	start();
+	log_in(&c);
+	CHECK(has(SAY(&c, "A SELECT INBOX\r\n"), "A OK [READ-WRITE] "));
+	SAY(&c, "B APPEND INBOX {14+}\r\nSubject: x\r\n\r\n\r\n");
+	CHECK(has(buf_view(&c.heard), "* 1 EXISTS\r\n"));
+	CHECK(str_find(buf_view(&c.heard), STR("EXISTS")) <
+		str_find(buf_view(&c.heard), STR("B OK [APPENDUID ")));
+	/* a batch of commands is answered in its order */
+	CHECK(has(SAY(&c, "C STORE 1 +FLAGS.SILENT (\\Deleted)\r\nD EXPUNGE\r\nE NOOP\r\n"),
+		"D OK "));
+	CHECK(has(buf_view(&c.heard), "* 1 EXPUNGE\r\n"));
+	CHECK(str_ends(buf_view(&c.heard), STR("E OK Completed\r\n")));
+	CHECK(has(SAY(&c, "F UID NOOP\r\n"), "F BAD No such command"));
+	CHECK(has(SAY(&c, "F ENABLE CONDSTORE X-NOPE IMAP4rev2\r\n"),
+		"* ENABLED IMAP4rev2 CONDSTORE\r\n"));
+	client_end(&c);
+	end();
+}
+
+static void test_idle(void)
+{
+	struct client a, b;
+	start();
+	log_in(&a);
+	log_in(&b);
+	SAY(&a, "A SELECT INBOX\r\n");
+	CHECK_STR(SAY(&a, "A IDLE\r\n"), STR("+ idling\r\n"));
+	SAY(&b, "B APPEND INBOX {14+}\r\nSubject: x\r\n\r\n\r\n");
+	CHECK(has(buf_view(&a.heard), "* 1 EXISTS\r\n"));
+	CHECK_STR(SAY(&a, "DONE\r\n"), STR("A OK IDLE completed\r\n"));
+	/* no news for who has left the mailbox */
+	SAY(&a, "A UNSELECT\r\nA IDLE\r\n");
+	SAY(&b, "B APPEND INBOX {14+}\r\nSubject: y\r\n\r\n\r\n");
+	CHECK(str_ends(buf_view(&a.heard), STR("+ idling\r\n")));
+	CHECK(has(SAY(&a, "NOOP\r\n"), "A BAD Expected DONE"));
+	client_end(&a);
+	client_end(&b);
+	end();
+}
+
 /* --- the end --- */
 
 static void on_stopped(struct role *r)
@@ -497,6 +542,8 @@ static const struct tap_case cases[] = {
 	{"limits", test_limits},
 	{"APPEND", test_append},
 	{"APPEND of much", test_append_big},
+	{"a selected mailbox", test_selected},
+	{"IDLE", test_idle},
 	{"stop", test_stop},
 };
 
