@@ -1,6 +1,7 @@
 /* The imap role: listeners, the list of sessions, and news of the store for those that look at a
    mailbox. Never writes to the store but by the sessions' operations. */
 #include "imap/server.h"
+#include "lib/charset.h"
 
 struct imap_listener {
 	struct list node;
@@ -122,6 +123,7 @@ static void imap_peer_changed(struct role *r, enum role_id id)
 
 static int imap_start(struct role *r, struct err *e)
 {
+	charset_prepare(); /* while converters can still be loaded */
 	struct imap_server *sv = xnew(struct imap_server);
 	(void)e;
 	sv->role = r;
