@@ -3,6 +3,7 @@
 #include "imap/condstore.h"
 #include "imap/fetch.h"
 #include "imap/flags.h"
+#include "imap/sync.h"
 #include "imap/uidset.h"
 
 static const struct {
@@ -127,12 +128,23 @@ static void leave_out_modified(
 	uidset_fini(&left);
 }
 
+/* A keyword that is new in the mailbox comes before the messages that have it. */
+static void tell_keywords(struct session *s)
+{
+	struct snap sn;
+	struct str names[KEYWORDS_MAX];
+	if (snap_begin(session_store(s), &sn) < 0) { return; }
+	if (snap_keywords(&sn, s->view.mid, names) == 0) { sync_keywords(s, names); }
+	snap_end(&sn);
+}
+
 static enum step store_answered(struct session *s)
 {
 	struct store_work *w = s->work;
 	const struct op_flags_reply *reply = s->call.reply;
 	if (s->call.rc < 0) { return session_no_rc(s, s->call.rc); }
 	if (reply->modseq) { s->news = true; }
+	if (reply->modseq && w->flags.keywords_n) { tell_keywords(s); }
 	if (reply->modified_n) { leave_out_modified(s, w, reply); }
 	if (s->uid || s->qresync) { add_item(s, &w->answer, FETCH_UID, "UID"); }
 	if (!w->silent) { add_item(s, &w->answer, FETCH_FLAGS, "FLAGS"); }

@@ -87,8 +87,7 @@ static void tell_gone(struct session *s, const struct view_news *news)
 	view_remove(&s->view, news);
 }
 
-/* New keyword names: the client must know them before it meets them (RFC 9051 7.3.5). */
-static void tell_keywords(struct session *s, const struct str *names)
+void sync_keywords(struct session *s, const struct str *names)
 {
 	struct buf *out = session_out(s);
 	uint32_t n = keywords_count(names);
@@ -136,7 +135,7 @@ static void tell(struct session *s, struct snap *sn, const struct mbox *mb, bool
 		size_t before = s->view.n;
 		view_advance(&s->view, sn, mb, expunge);
 		if (s->view.n != before) { session_put(s, "* %zu EXISTS\r\n", s->view.n); }
-		tell_keywords(s, names);
+		sync_keywords(s, names);
 		tell_changed(s, sn, &news, names);
 	}
 	view_news_fini(&news);
