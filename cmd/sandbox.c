@@ -92,6 +92,7 @@ static const struct rule rules[] = {
 	ALLOW(pipe2, RESOLVERS),
 	ALLOW(epoll_create1, RESOLVERS),
 	ALLOW(eventfd2, RESOLVERS),
+	ALLOW(wait4, RESOLVERS), /* for the resolver's process, at the end */
 	/* password hashing and the resolver have threads (never processes: see close_clone) */
 	ALLOW(set_robust_list, THREADS),
 	ALLOW(sched_getaffinity, THREADS),
