@@ -5,9 +5,10 @@
 
 #define BOUNDARY "=_bench_boundary"
 #define NUMBER "0000000000"
+#define AUTHOR "<sender@client.test>                        "
 
 static const char head[] = "Date: Mon, 06 Jul 2026 10:00:00 +0000\r\n"
-			   "From: \"Bench Sender\" <sender@client.test>\r\n"
+			   "From: \"Bench Sender\" " AUTHOR "\r\n"
 			   "To: \"First Reader\" <first@bench.test>, second@bench.test\r\n"
 			   "Subject: Figures of the day, copy " NUMBER "\r\n"
 			   "Message-ID: <" NUMBER ".bench@client.test>\r\n"
@@ -56,9 +57,20 @@ void message_init(struct message *m, size_t size)
 	buf_add(&m->text, tail, sizeof tail - 1);
 	assert(m->text.n == size);
 	struct str all = buf_view(&m->text);
+	m->author_at = (size_t)str_find(all, STR(AUTHOR));
 	m->number_at[0] = (size_t)str_find(all, STR(NUMBER));
 	m->number_at[1] = m->number_at[0] + 1 +
 			  (size_t)str_find(str_skip(all, m->number_at[0] + 1), STR(NUMBER));
+}
+
+void message_author(struct message *m, struct str address)
+{
+	char *at = m->text.p + m->author_at;
+	assert(address.n + 2 < sizeof AUTHOR);
+	memset(at, ' ', sizeof AUTHOR - 1);
+	at[0] = '<';
+	memcpy(at + 1, address.p, address.n);
+	at[1 + address.n] = '>';
 }
 
 void message_fini(struct message *m)

@@ -6,6 +6,7 @@
 #include "t/bench/watch.h"
 
 struct sender {
+	struct buf from; /* author of its message */
 	struct smtp smtp;
 	struct delivery *all;
 	enum {
@@ -61,7 +62,8 @@ static void add_mail(struct sender *s)
 		buf_str(&from, str_of(b->opt.sender));
 	}
 	smtp_command(&s->smtp, 250, "MAIL FROM:<%s>", buf_cstr(&from));
-	buf_fini(&from);
+	buf_fini(&s->from);
+	s->from = from;
 }
 
 /* The next message, or QUIT when there is none or the connection has had its share. */
@@ -91,6 +93,7 @@ static void add_content(struct sender *s)
 {
 	struct bench *b = s->all->bench;
 	size_t before = s->smtp.peer.out.n;
+	message_author(&b->message, buf_view(&s->from));
 	message_render(&b->message, s->number, &s->smtp.peer.out);
 	b->bytes += s->smtp.peer.out.n - before;
 	buf_str(&s->smtp.peer.out, STR(".\r\n"));
@@ -181,7 +184,10 @@ static void deliver(struct bench *b, bool lmtp, bool login)
 	bench_extra(b, "mailboxes_rate",
 		(double)(b->ops * b->opt.recipients) / ((double)(b->end_us - b->start_us) / 1e6));
 	watch_free(watch);
-	for (uint64_t i = 0; i < b->opt.connections; i++) { smtp_fini(&all.senders[i].smtp); }
+	for (uint64_t i = 0; i < b->opt.connections; i++) {
+		smtp_fini(&all.senders[i].smtp);
+		buf_fini(&all.senders[i].from);
+	}
 	free(all.senders);
 	free(all.added);
 }
