@@ -50,6 +50,6 @@ void fetch_item_put(const struct fetch_item *it, const struct fetch_source *src,
 	case FETCH_ENVELOPE: put_record(out, rec, rec->envelope); break;
 	case FETCH_BODY: put_record(out, rec, rec->body); break;
 	case FETCH_BODYSTRUCTURE: put_record(out, rec, rec->bodystructure); break;
-	default: assert(!"not a small item"); break;
+	default: assert(false && "not a small item"); break;
 	}
 }

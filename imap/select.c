@@ -68,6 +68,7 @@ static void answer(struct session *s, struct snap *sn, const struct mbox *mb, st
 	}
 	buf_fmt(out, "] Flags are kept\r\n* OK [HIGHESTMODSEQ %llu] Highest\r\n",
 		(unsigned long long)MAX(mb->highestmodseq, 1));
+	buf_fmt(out, "* OK [MAILBOXID (%llu)] Of RFC 8474\r\n", (unsigned long long)mb->mailboxid);
 	if (s->rev2) {
 		buf_str(out, STR("* LIST () \"/\" "));
 		session_put_mailbox(s, name, out);
