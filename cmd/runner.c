@@ -57,6 +57,9 @@ int runner_start(struct runner *r, struct err *e)
 {
 	int rc = r->role.ops->start(&r->role, e);
 	r->started = rc == 0;
+	list_each(node, &r->links) {
+		if (r->started) { link_go_on(list_entry(node, struct runner_link, node)->link); }
+	}
 	return rc;
 }
 
@@ -68,7 +71,11 @@ void runner_peer(struct runner *r, enum role_id peer, int fd)
 	rl->link = link_new(r->role.loop, fd, r->role.id, peer, &link_ops, rl);
 	list_add(&r->links, &rl->node);
 	r->role.peer[peer] = rl->link;
-	if (r->started && r->role.ops->peer_changed) { r->role.ops->peer_changed(&r->role, peer); }
+	if (!r->started) { /* peers that run already may call at once */
+		link_hold(rl->link);
+	} else if (r->role.ops->peer_changed) {
+		r->role.ops->peer_changed(&r->role, peer);
+	}
 }
 
 void runner_listen(struct runner *r, enum listen_kind kind, int fd)

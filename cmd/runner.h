@@ -16,7 +16,8 @@ void runner_init(
 	struct runner *r, const struct role_ops *ops, struct loop *l, const struct conf *conf);
 /* role_ops.start. Set role.store, role.tls, role.secrets before. */
 int runner_start(struct runner *r, struct err *e);
-/* A new link to a peer; takes over `fd`. The one before is forgotten when it goes down. */
+/* A new link to a peer; takes over `fd`. The one before is forgotten when it goes down. Before
+   runner_start nothing is read from it. */
 void runner_peer(struct runner *r, enum role_id peer, int fd);
 void runner_listen(struct runner *r, enum listen_kind kind, int fd);
 void runner_reload(struct runner *r);

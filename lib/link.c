@@ -35,7 +35,7 @@ struct link {
 	uint32_t next_id;
 	int fds_in[FDS_QUEUE];
 	unsigned fds_in_n;
-	bool broken, in_handler, freed;
+	bool broken, in_handler, freed, held;
 };
 
 static const struct log_ctx LOG = {.role = "link"};
@@ -61,8 +61,8 @@ static void on_ready(struct watch *w, int events);
 
 static void rewatch(struct link *l)
 {
-	watch_set(l->loop, &l->watch, l->fd, WATCH_READ | (l->out.n > l->out_at ? WATCH_WRITE : 0),
-		on_ready);
+	int events = (l->held ? 0 : WATCH_READ) | (l->out.n > l->out_at ? WATCH_WRITE : 0);
+	watch_set(l->loop, &l->watch, l->fd, events, on_ready);
 }
 
 /* --- going down --- */
@@ -473,6 +473,18 @@ struct link *link_new(struct loop *loop, int fd, enum role_id self, enum role_id
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 	rewatch(l);
 	return l;
+}
+
+void link_hold(struct link *l)
+{
+	l->held = true;
+	if (!l->broken) { rewatch(l); }
+}
+
+void link_go_on(struct link *l)
+{
+	l->held = false;
+	if (!l->broken) { rewatch(l); }
 }
 
 void link_free(struct link *l)

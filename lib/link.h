@@ -69,6 +69,9 @@ struct link_ops {
  * rows. */
 struct link *link_new(struct loop *l, int fd, enum role_id self, enum role_id peer,
 	const struct link_ops *ops, void *ctx);
+/* Read nothing until link_go_on: what the peer sends waits. For an owner that cannot serve yet. */
+void link_hold(struct link *l);
+void link_go_on(struct link *l);
 /* Cancels nothing: open calls are woken with ERR_AGAIN first. */
 void link_free(struct link *l);
 enum role_id link_peer(const struct link *l);

@@ -233,6 +233,19 @@ static void test_one_way(void)
 	teardown();
 }
 
+static void test_held(void)
+{
+	setup();
+	link_hold(store);
+	link_send(mx, TELL, &(struct ask){STR("early"), 1}, NULL, 0);
+	settle();
+	CHECK_INT(seen.n, 0);
+	link_go_on(store);
+	settle();
+	CHECK_STR(buf_view(&seen), STR("tell:early;"));
+	teardown();
+}
+
 static void test_timeout(void)
 {
 	struct caller a;
@@ -527,6 +540,7 @@ int main(int argc, char **argv)
 	static const struct tap_case cases[] = {
 		{"calls and replies, now and later", test_calls},
 		{"one-way messages", test_one_way},
+		{"a link that is held", test_held},
 		{"a call that takes too long", test_timeout},
 		{"the peer goes with a request in hand", test_peer_gone},
 		{"a link freed by its own handler", test_freed_in_handler},

@@ -252,6 +252,21 @@ def children_of(pid):
     return found
 
 
+def role_pid(server, role):
+    """The process of a role that lives now, None while there is none (`--processes`)."""
+    for pid in children_of(server.pid):
+        try:
+            if Path(f"/proc/{pid}/comm").read_text().strip() == role and parent_of(pid) == server.pid:
+                return pid
+        except OSError:
+            continue
+    return None
+
+
+def parent_of(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
 # --- clients --------------------------------------------------------------------------------------------------
 
 def tls_context(server):
