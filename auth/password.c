@@ -39,7 +39,8 @@ static bool matches(const char *password, const char *hash, struct crypt_data *d
 static void hash_job(struct password_pool *p, struct password_job *j)
 {
 	bool found = false;
-	struct crypt_data *data = xnew(struct crypt_data); /* 32 KiB that idle threads do not hold */
+	/* 32 KiB that idle threads do not hold */
+	struct crypt_data *data = xnew(struct crypt_data);
 	for (unsigned i = 0; i < j->hashes_n; i++) {
 		found |= matches(j->password, j->hashes[i], data);
 	}

@@ -122,7 +122,8 @@ static int become(const struct host *h, struct err *e)
 static int start(struct host *h, struct err *e)
 {
 	int rc = become(h, e);
-	OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG, NULL); /* reads its files now, not at first use */
+	/* reads its files now, not at first use */
+	OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG, NULL);
 	if (rc == 0 && h->ops->want_store) {
 		rc = store_open(
 			h->data, h->ops->id == ROLE_STORE ? STORE_WRITE : STORE_READ, &h->store, e);

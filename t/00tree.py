@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Rules that the compiler does not enforce: direction of includes, banned functions, exported symbols."""
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from posthouse import BUILD, ROOT, binary, done, is_equal
+from posthouse import BUILD, ROOT, binary, done, is_equal, skip
 
 LOWER = {"lib": [], "store": ["lib"], "auth": ["lib", "store"], "smtp": ["lib", "store", "auth"],
          "imap": ["lib", "store", "auth"], "cmd": ["lib", "store", "auth", "smtp", "imap"]}
@@ -32,6 +33,14 @@ is_equal(banned, [], "no banned function is called")
 marks = [f"{path.relative_to(ROOT)}: {mark}"
          for folder, path, text in sources() for mark in re.findall(r"TODO|FIXME|\bXXX\b", text)]
 is_equal(marks, [], "nothing is left to do in a comment")
+
+listed = sorted(p for folder in [*LOWER, "t"] for p in (ROOT / folder).rglob("*.[ch]"))
+if shutil.which("clang-format"):
+    run = subprocess.run(["clang-format", "--dry-run", "-Werror", *listed], cwd=ROOT, capture_output=True, text=True)
+    is_equal(re.findall(r"^(\S+?:\d+):.*-Wclang-format-violations", run.stderr, re.M)[:20] or run.returncode, 0,
+             "clang-format would change nothing")
+else:
+    skip("clang-format would change nothing", "clang-format is not installed")
 
 # libunbound would bind to libev's emulation of libevent, and corrupt the heap
 programs = [binary(), *sorted(p for p in (BUILD / "t").glob("00lib-*") if p.is_file())]

@@ -173,7 +173,7 @@ static int tcp_pair(int fd[2])
 
 struct str client_start(struct client *c, bool tls)
 {
-	int fd[2];
+	int fd[2] = {-1, -1};
 	*c = (struct client){.tls_rc = 1};
 	CHECK_INT(tcp_pair(fd), 0);
 	task_start(house.loop, &c->task, conn_new(house.loop, fd[1], false), client_read,
