@@ -232,6 +232,20 @@ void mime_end(struct mime *m)
 	buf_fini(&m->header);
 }
 
+void mime_top(struct mime *m, struct str top)
+{
+	struct mime_part *p = &m->parts[0];
+	struct str header = p->header;
+	assert(m->ended);
+	char *both = arena_alloc(&m->arena, top.n + header.n);
+	if (top.n) { memcpy(both, top.p, top.n); }
+	if (header.n) { memcpy(both + top.n, header.p, header.n); }
+	p->header = str_make(both, top.n + header.n);
+	p->header_len += (uint32_t)top.n;
+	for (size_t i = 1; i < m->parts_n; i++) { m->parts[i].header_off += top.n; }
+	m->size += top.n;
+}
+
 struct mime *mime_new(void)
 {
 	struct mime *m = xnew(struct mime);

@@ -49,6 +49,9 @@ void mime_free(struct mime *m); /* NULL is fine */
 void mime_add(struct mime *m, struct str s);
 /* No more octets. Idempotent. */
 void mime_end(struct mime *m);
+/* Trace fields above the octets that were parsed, known only after the last of them: part 0's
+   header begins with `top`, everything else moves down. After mime_end; each with its CRLF. */
+void mime_top(struct mime *m, struct str top);
 /* The header of part 0 is complete: part 0 may be looked at, all but body_len and lines. */
 bool mime_header_done(const struct mime *m);
 uint64_t mime_size(const struct mime *m);

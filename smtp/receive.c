@@ -154,7 +154,11 @@ enum step receive_open(struct session *s)
 	/* its own Received and prefix may come on top of what was promised */
 	in->spool = spool_new(&s->server->role->peer[ROLE_STORE], &s->task,
 		s->server->conf->message_max + s->server->conf->header_max);
-	add_received(s, &top);
+	if (session_at(s, AT_MX)) {
+		spool_late_top(in->spool);
+	} else {
+		add_received(s, &top);
+	}
 	if (session_at(s, AT_SUBMIT)) {
 		header_complete(header, &in->facts, loop_now_us(s->task.loop),
 			str_of(id_text(e->id, id)), role_hostname(s->server->role), &top);
@@ -284,7 +288,7 @@ static bool to_junk(const struct session *s)
 /* What the recipients add to the operation must fit a message between roles. */
 static bool fits(const struct op_deliver *op)
 {
-	size_t n = OP_OVERHEAD + op->body.data.n + op->body.parse.n;
+	size_t n = OP_OVERHEAD + op->body.data.n + op->body.top.n + op->body.parse.n;
 	for (uint32_t i = 0; i < op->locals_n; i++) {
 		const struct op_local_rcpt *l = &op->locals[i];
 		n += RCPT_OVERHEAD + l->rcpt.n + l->folder.n + l->prefix.n;
@@ -354,6 +358,17 @@ static enum step end_header(struct session *s)
 	return STEP_MORE;
 }
 
+/* What stands on top and was known only now. */
+static void add_top(struct session *s)
+{
+	struct buf top = {0};
+	if (s->intake->topped || !session_at(s, AT_MX)) { return; }
+	s->intake->topped = true;
+	add_received(s, &top);
+	spool_top(s->intake->spool, buf_view(&top));
+	buf_fini(&top);
+}
+
 enum step receive_end(struct task *t)
 {
 	struct session *s = session_of(t);
@@ -361,6 +376,7 @@ enum step receive_end(struct task *t)
 	judge_text(s);
 	if (in->fault != REPLY_N) { return refuse(s, in->fault, in->fault_detail); }
 	if (!in->header_done) { return end_header(s); }
+	add_top(s);
 	int rc = spool_finish(in->spool);
 	if (rc < 0) { return refuse_for(s, rc); }
 	return rc == 0 ? STEP_WAIT : deliver(s);

@@ -2,13 +2,9 @@
 #include "store/apply.h"
 
 /* Length of a chunk, or ERR_GONE. */
-static int64_t chunk_len(struct apply *ap, uint64_t oid, uint32_t chunk)
+static int64_t len_of(struct apply *ap, uint64_t oid, uint32_t chunk)
 {
-	struct key k = key_id_n(oid, chunk);
-	MDB_val key = key_val(&k), v;
-	int rc = mdb_get(ap->txn, ap->s->dbi[TB_BLOB], &key, &v);
-	if (rc != 0) { return env_rc(rc); }
-	return v.mv_size < CHUNK_SUM ? ERR_DAMAGED : (int64_t)(v.mv_size - CHUNK_SUM);
+	return chunk_len(ap->s, ap->txn, oid, chunk);
 }
 
 int apply_upload(struct apply *ap, const void *request, void *reply)
@@ -18,7 +14,7 @@ int apply_upload(struct apply *ap, const void *request, void *reply)
 	uint64_t oid = op->oid;
 	if (op->data.n == 0) { return ERR_SYNTAX; }
 	if (oid == 0) {
-		if (op->chunk != 0) { return ERR_SYNTAX; }
+		if (op->chunk > 1) { return ERR_SYNTAX; }
 		oid = ap->s->ids.oid++;
 		struct key k = key_id(oid);
 		struct rec_time begun = {ap->now_us};
@@ -28,8 +24,8 @@ int apply_upload(struct apply *ap, const void *request, void *reply)
 		struct key k = key_id(oid);
 		if (!ap_has(ap, TB_UPLOAD, &k)) { return ERR_GONE; }
 		/* Chunks come in order and only the last may be short. */
-		if (op->chunk == 0 || chunk_len(ap, oid, op->chunk - 1) != CHUNK_DATA ||
-			chunk_len(ap, oid, op->chunk) != ERR_GONE) {
+		if (op->chunk == 0 || len_of(ap, oid, op->chunk - 1) != CHUNK_DATA ||
+			len_of(ap, oid, op->chunk) != ERR_GONE) {
 			return ERR_SYNTAX;
 		}
 	}
@@ -49,14 +45,22 @@ int apply_drop_upload(struct apply *ap, const void *request, void *reply)
 	return gc_add(ap->s, ap->txn, op->oid, ap->now_us);
 }
 
-/* The upload is whole: as long as the body says, and nothing behind it. */
+/* The upload is whole: as long as the body says, and nothing behind it. Its first chunk is the
+   body's top when it has one. */
 static int take_upload(struct apply *ap, const struct op_body *b, uint32_t chunks)
 {
 	struct key k = key_id(b->oid);
-	if (chunks == 0 || !ap_has(ap, TB_UPLOAD, &k)) { return ERR_GONE; }
-	uint64_t last = b->size - (uint64_t)(chunks - 1) * CHUNK_DATA;
-	if (chunk_len(ap, b->oid, chunks - 1) != (int64_t)last ||
-		chunk_len(ap, b->oid, chunks) != ERR_GONE) {
+	uint64_t first = b->top.n ? b->top.n : MIN(b->size, CHUNK_DATA);
+	if (chunks <= (b->top.n > 0) || !ap_has(ap, TB_UPLOAD, &k)) { return ERR_GONE; }
+	if (b->top.n && len_of(ap, b->oid, 0) == ERR_GONE) {
+		int rc = chunk_put(ap->s, ap->txn, b->oid, 0, b->top);
+		ap->wrote = true;
+		if (rc < 0) { return rc; }
+	}
+	uint64_t last = chunks == 1 ? first : b->size - first - (uint64_t)(chunks - 2) * CHUNK_DATA;
+	if (len_of(ap, b->oid, 0) != (int64_t)first ||
+		len_of(ap, b->oid, chunks - 1) != (int64_t)last ||
+		len_of(ap, b->oid, chunks) != ERR_GONE) {
 		return ERR_SYNTAX;
 	}
 	return ap_del(ap, TB_UPLOAD, &k);
@@ -65,12 +69,15 @@ static int take_upload(struct apply *ap, const struct op_body *b, uint32_t chunk
 int object_make(
 	struct apply *ap, const struct op_body *b, uint32_t refs, int64_t now_us, uint64_t *oid_out)
 {
-	uint32_t chunks = (uint32_t)((b->size + CHUNK_DATA - 1) / CHUNK_DATA);
+	if (b->sha256.n != 32 || b->header_len > b->size || b->top.n > b->size) {
+		return ERR_SYNTAX;
+	}
+	uint64_t full = b->size - b->top.n;
+	uint32_t chunks = (b->top.n > 0) + (uint32_t)((full + CHUNK_DATA - 1) / CHUNK_DATA);
 	uint64_t oid = b->oid;
 	int rc = 0;
-	if (b->sha256.n != 32 || b->header_len > b->size) { return ERR_SYNTAX; }
 	if (oid == 0) {
-		if (b->data.n != b->size) { return ERR_SYNTAX; }
+		if (b->data.n != b->size || b->top.n) { return ERR_SYNTAX; }
 		oid = ap->s->ids.oid++;
 		ap->wrote = true;
 		if (b->size) { rc = chunk_put(ap->s, ap->txn, oid, 0, b->data); }
@@ -84,7 +91,8 @@ int object_make(
 		.size = b->size,
 		.chunks = chunks,
 		.header_len = b->header_len,
-		.received_us = now_us};
+		.received_us = now_us,
+		.top_len = (uint32_t)b->top.n};
 	memcpy(o.sha256, b->sha256.p, sizeof o.sha256);
 	rc = ap_put(ap, TB_OBJ, &k, &o, 0);
 	if (rc < 0) { return rc; }

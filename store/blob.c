@@ -14,6 +14,15 @@ int chunk_put(struct store *s, MDB_txn *txn, uint64_t oid, uint32_t chunk, struc
 	return 0;
 }
 
+int64_t chunk_len(struct store *s, MDB_txn *txn, uint64_t oid, uint32_t chunk)
+{
+	struct key k = key_id_n(oid, chunk);
+	MDB_val key = key_val(&k), v;
+	int rc = mdb_get(txn, s->dbi[TB_BLOB], &key, &v);
+	if (rc != 0) { return env_rc(rc); }
+	return v.mv_size < CHUNK_SUM ? ERR_DAMAGED : (int64_t)(v.mv_size - CHUNK_SUM);
+}
+
 int chunk_get(struct store *s, MDB_txn *txn, uint64_t oid, uint32_t chunk, struct str *out)
 {
 	struct key k = key_id_n(oid, chunk);

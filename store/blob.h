@@ -13,8 +13,20 @@ enum {
 };
 
 int chunk_put(struct store *s, MDB_txn *txn, uint64_t oid, uint32_t chunk, struct str data);
+/* Its octets, unread. ERR_GONE. */
+int64_t chunk_len(struct store *s, MDB_txn *txn, uint64_t oid, uint32_t chunk);
 /* Verified content of a chunk. */
 int chunk_get(struct store *s, MDB_txn *txn, uint64_t oid, uint32_t chunk, struct str *out);
+/* Where the octet at `off` stands, given the length of the object's first chunk. */
+static inline uint32_t chunk_of(uint64_t off, uint64_t first_len, size_t *at_out)
+{
+	if (off < first_len) {
+		*at_out = (size_t)off;
+		return 0;
+	}
+	*at_out = (size_t)((off - first_len) % CHUNK_DATA);
+	return (uint32_t)(1 + (off - first_len) / CHUNK_DATA);
+}
 
 /* Delete some of what is due: at most GC_STEP chunks; 1 when there may be more. `gone` (may be
    NULL) counts deleted objects. */

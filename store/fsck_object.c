@@ -30,24 +30,63 @@ static uint32_t count_refs(const struct fsck *f, uint64_t oid)
 	return n;
 }
 
+/* The octets of an object as they are run over. A first chunk that came last was hashed last. */
+struct reader {
+	EVP_MD_CTX *md;
+	struct mime *mime; /* NULL: only hashed */
+	struct str top;
+	uint64_t size;
+	uint32_t chunks;
+	unsigned char sha256[EVP_MAX_MD_SIZE];
+};
+
+static void reader_start(struct reader *r, struct mime *mime)
+{
+	*r = (struct reader){.md = EVP_MD_CTX_new(), .mime = mime};
+	if (!r->md || EVP_DigestInit_ex(r->md, EVP_sha256(), NULL) != 1) { abort(); }
+}
+
+static int reader_chunk(struct reader *r, struct fsck *f, uint64_t oid, bool top)
+{
+	struct str data;
+	int rc = chunk_get(f->ap.s, f->ap.txn, oid, r->chunks, &data);
+	if (rc < 0) { return rc; }
+	if (top) {
+		r->top = data;
+	} else {
+		EVP_DigestUpdate(r->md, data.p, data.n);
+	}
+	if (r->mime) { mime_add(r->mime, data); }
+	r->size += data.n;
+	r->chunks++;
+	return 0;
+}
+
+static void reader_end(struct reader *r)
+{
+	if (r->top.n) { EVP_DigestUpdate(r->md, r->top.p, r->top.n); }
+	EVP_DigestFinal_ex(r->md, r->sha256, NULL);
+	EVP_MD_CTX_free(r->md);
+}
+
 bool fsck_lost_object(struct fsck *f, uint64_t oid, struct obj *out)
 {
+	struct reader r;
 	struct mime *mime = mime_new();
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	struct str data;
 	struct key k = key_id(oid);
-	*out = (struct obj){.oid = oid, .received_us = f->ap.now_us};
-	if (!md || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1) { abort(); }
-	while (chunk_get(f->ap.s, f->ap.txn, oid, out->chunks, &data) == 0) {
-		EVP_DigestUpdate(md, data.p, data.n);
-		mime_add(mime, data);
-		out->size += data.n;
-		out->chunks++;
-	}
+	int64_t first = chunk_len(f->ap.s, f->ap.txn, oid, 0);
+	bool top = first < CHUNK_DATA && chunk_len(f->ap.s, f->ap.txn, oid, 1) > 0;
+	reader_start(&r, mime);
+	while (reader_chunk(&r, f, oid, top && r.chunks == 0) == 0) {}
+	reader_end(&r);
 	mime_end(mime);
-	out->header_len = mime_part(mime, 0)->header_len;
-	EVP_DigestFinal_ex(md, out->sha256, NULL);
-	EVP_MD_CTX_free(md);
+	*out = (struct obj){.oid = oid,
+		.size = r.size,
+		.chunks = r.chunks,
+		.header_len = mime_part(mime, 0)->header_len,
+		.received_us = f->ap.now_us,
+		.top_len = (uint32_t)r.top.n};
+	memcpy(out->sha256, r.sha256, sizeof out->sha256);
 	mime_free(mime);
 	if (out->chunks == 0) { return false; }
 	if (fsck_found(f, "object %llu: its record is gone", (unsigned long long)oid)) {
@@ -59,23 +98,16 @@ bool fsck_lost_object(struct fsck *f, uint64_t oid, struct obj *out)
 /* Run over the octets: 0 all there and as hashed, ERR_*. With `mime` they are parsed, too. */
 static int read_octets(struct fsck *f, const struct obj *o, struct mime *mime)
 {
-	unsigned char sum[EVP_MAX_MD_SIZE];
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	uint64_t size = 0;
+	struct reader r;
 	int rc = 0;
-	if (!md || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1) { abort(); }
-	for (uint32_t i = 0; i < o->chunks && rc == 0; i++) {
-		struct str data;
-		rc = chunk_get(f->ap.s, f->ap.txn, o->oid, i, &data);
-		if (rc < 0) { break; }
-		EVP_DigestUpdate(md, data.p, data.n);
-		if (mime) { mime_add(mime, data); }
-		size += data.n;
+	reader_start(&r, mime);
+	while (rc == 0 && r.chunks < o->chunks) {
+		rc = reader_chunk(&r, f, o->oid, o->top_len && r.chunks == 0);
 	}
-	EVP_DigestFinal_ex(md, sum, NULL);
-	EVP_MD_CTX_free(md);
-	if (rc == 0 && (size != o->size || memcmp(sum, o->sha256, 32) != 0)) { rc = ERR_DAMAGED; }
-	return rc;
+	reader_end(&r);
+	bool right = r.size == o->size && r.top.n == o->top_len &&
+		     memcmp(r.sha256, o->sha256, sizeof o->sha256) == 0;
+	return rc < 0 ? rc : right ? 0 : ERR_DAMAGED;
 }
 
 static bool parse_right(struct fsck *f, uint64_t oid)

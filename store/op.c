@@ -8,7 +8,8 @@ WIRE_TABLE(op_body, wire_op_body, WIRE_U64(struct op_body, oid),
 	WIRE_STR(struct op_body, data, CHUNK_DATA), WIRE_U64(struct op_body, size),
 	WIRE_STR(struct op_body, sha256, 32), WIRE_STR(struct op_body, parse, OP_PARSE_MAX),
 	WIRE_U32(struct op_body, header_len),
-	WIRE_LIST(struct op_body, refs, refs_n, wire_u64_item, OP_REFS_MAX));
+	WIRE_LIST(struct op_body, refs, refs_n, wire_u64_item, OP_REFS_MAX),
+	WIRE_STR(struct op_body, top, OP_TOP_MAX));
 
 WIRE_TABLE(audit_rcpt, wire_audit_rcpt, WIRE_STR(struct audit_rcpt, rcpt, ADDRESS_MAX),
 	WIRE_U8(struct audit_rcpt, outcome), WIRE_STR(struct audit_rcpt, detail, OP_TEXT_MAX),

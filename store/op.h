@@ -14,6 +14,7 @@ enum {
 	OP_RCPTS_MAX = 1000,
 	OP_APPENDS_MAX = 100,
 	OP_PARSE_MAX = 1024 * 1024,
+	OP_TOP_MAX = 32 * 1024,
 	OP_REFS_MAX = 32,
 	OP_TEXT_MAX = 2048, /* replies, envids, details */
 	OP_CHECKS_MAX = 64,
@@ -25,7 +26,8 @@ struct uid_range {
 };
 
 /* A message body as an operation carries it: inline up to CHUNK_DATA octets, else uploaded before
- * (see spool.h). */
+   (see spool.h). An upload may have been begun with chunk 1: then chunk 0 comes with the operation
+   as `top`, and the digest runs over the upload first and `top` last. */
 struct op_body {
 	uint64_t oid; /* of an upload; 0 = inline */
 	struct str data;
@@ -35,6 +37,7 @@ struct op_body {
 	uint32_t header_len;
 	struct wire_u64_item *refs; /* hashes of Message-ID first, then References: for THREADID */
 	uint32_t refs_n;
+	struct str top; /* of an upload; empty = none; `size` and `header_len` count it */
 };
 
 /* What was decided about a message or a connection, and why. Written in the commit that stores the
@@ -84,7 +87,7 @@ struct audit {
 /* --- uploads: bodies beyond CHUNK_DATA, streamed while they arrive --- */
 
 struct op_upload {
-	uint64_t oid; /* 0 starts one */
+	uint64_t oid; /* 0 starts one, with chunk 0, or with 1 when a top will come */
 	uint32_t chunk;
 	struct str data; /* CHUNK_DATA octets but for the last */
 };

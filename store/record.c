@@ -38,10 +38,12 @@ struct rec_obj {
 	uint32_t chunks, header_len;
 	int64_t received_us;
 	struct str sha256;
+	uint32_t top_len;
 };
 WIRE_TABLE(rec_obj, wire_obj, WIRE_U32(struct rec_obj, refcount), WIRE_U64(struct rec_obj, size),
 	WIRE_U32(struct rec_obj, chunks), WIRE_U32(struct rec_obj, header_len),
-	WIRE_U64(struct rec_obj, received_us), WIRE_STR(struct rec_obj, sha256, 32));
+	WIRE_U64(struct rec_obj, received_us), WIRE_STR(struct rec_obj, sha256, 32),
+	WIRE_U32(struct rec_obj, top_len));
 
 WIRE_TABLE(rec_time, wire_time, WIRE_U64(struct rec_time, us));
 WIRE_TABLE(rec_thread, wire_thread, WIRE_U64(struct rec_thread, thread));
@@ -112,7 +114,8 @@ int rec_unpack(enum table tb, MDB_val v, struct arena *copy, void *out)
 		.size = r.size,
 		.chunks = r.chunks,
 		.header_len = r.header_len,
-		.received_us = r.received_us};
+		.received_us = r.received_us,
+		.top_len = r.top_len};
 	memcpy(o->sha256, r.sha256.p, MIN(r.sha256.n, sizeof o->sha256));
 	return 0;
 }
@@ -150,7 +153,8 @@ int rec_put(struct store *s, MDB_txn *txn, enum table tb, const struct key *k, c
 		.chunks = o->chunks,
 		.header_len = o->header_len,
 		.received_us = o->received_us,
-		.sha256 = str_make(o->sha256, sizeof o->sha256)};
+		.sha256 = str_make(o->sha256, sizeof o->sha256),
+		.top_len = o->top_len};
 	return put(s, txn, tb, k, &wire_obj, &r, flags);
 }
 

@@ -254,7 +254,18 @@ int snap_parse(struct snap *sn, uint64_t oid, struct str *out)
 int snap_bytes(struct snap *sn, uint64_t oid, uint64_t off, struct str *out)
 {
 	struct str chunk;
-	int rc = chunk_get(sn->store, sn->txn, oid, (uint32_t)(off / CHUNK_DATA), &chunk);
+	size_t at;
+	int64_t first;
+	int rc;
+	if (off < CHUNK_DATA) { /* mostly in the first chunk: no need to ask for its length */
+		rc = chunk_get(sn->store, sn->txn, oid, 0, &chunk);
+		first = rc < 0 ? rc : (int64_t)chunk.n;
+	} else {
+		first = chunk_len(sn->store, sn->txn, oid, 0);
+		rc = first < 0 ? (int)first : 0;
+	}
+	uint32_t n = first < 0 ? 0 : chunk_of(off, (uint64_t)first, &at);
+	if (n) { rc = chunk_get(sn->store, sn->txn, oid, n, &chunk); }
 	if (rc == ERR_GONE) { /* just behind the last chunk, or no object at all? */
 		struct obj o;
 		rc = snap_obj(sn, oid, &o);
@@ -262,7 +273,7 @@ int snap_bytes(struct snap *sn, uint64_t oid, uint64_t off, struct str *out)
 		return rc < 0 ? rc : off >= o.size ? 0 : ERR_DAMAGED;
 	}
 	if (rc < 0) { return rc; }
-	*out = str_skip(chunk, off % CHUNK_DATA);
+	*out = str_skip(chunk, at);
 	return 0;
 }
 
@@ -278,12 +289,15 @@ int snap_msg_bytes(struct snap *sn, const struct msg *m, uint64_t off, struct st
 void snap_will_need(struct snap *sn, uint64_t oid, uint64_t off)
 {
 	static size_t page;
-	struct key k = key_id_n(oid, (uint32_t)(off / CHUNK_DATA));
+	int64_t first = chunk_len(sn->store, sn->txn, oid, 0);
+	size_t at;
+	if (first < 0) { return; }
+	struct key k = key_id_n(oid, chunk_of(off, (uint64_t)first, &at));
 	MDB_val key = key_val(&k), v;
 	if (!page) { page = (size_t)sysconf(_SC_PAGESIZE); }
 	if (mdb_get(sn->txn, sn->store->dbi[TB_BLOB], &key, &v) != 0 || v.mv_size < page) {
 		return;
 	}
-	uintptr_t at = (uintptr_t)v.mv_data & ~(page - 1);
-	madvise((void *)at, (uintptr_t)v.mv_data + v.mv_size - at, MADV_WILLNEED);
+	uintptr_t from = (uintptr_t)v.mv_data & ~(page - 1);
+	madvise((void *)from, (uintptr_t)v.mv_data + v.mv_size - from, MADV_WILLNEED);
 }

@@ -10,16 +10,17 @@
 struct spool {
 	struct link *const *store;
 	struct task *task;
-	uint64_t max, size;
+	uint64_t max, size; /* without the top */
 	struct mime *mime;
 	EVP_MD_CTX *hash;
-	struct buf held; /* octets not yet sent */
+	struct buf top;
+	struct buf held; /* octets not yet sent; at the end of what goes inline, all of it */
 	uint64_t oid;    /* of the upload, once the store has begun it */
 	uint32_t chunk;  /* the next one to send */
 	struct call calls[SPOOL_WINDOW];
 	bool out[SPOOL_WINDOW]; /* the call was made and not looked at since */
 	int rc;
-	bool over, ended, taken, never_inline;
+	bool over, ended, taken, never_inline, late_top;
 	unsigned char sha256[32];
 	struct buf parse;
 	struct wire_u64_item refs[OP_REFS_MAX];
@@ -41,9 +42,22 @@ void spool_never_inline(struct spool *sp)
 	sp->never_inline = true;
 }
 
+/* Chunk 0 is then left free for them. */
+void spool_late_top(struct spool *sp)
+{
+	assert(!sp->never_inline); /* a body of many is never on its own */
+	sp->late_top = true;
+	sp->chunk = 1;
+}
+
+uint64_t spool_size(const struct spool *sp)
+{
+	return sp->size + sp->top.n;
+}
+
 static bool is_inline(const struct spool *sp)
 {
-	return sp->size <= CHUNK_DATA && !(sp->never_inline && sp->size);
+	return spool_size(sp) <= CHUNK_DATA && !(sp->never_inline && sp->size);
 }
 
 /* Look at the calls that were answered. How many are still out. */
@@ -73,13 +87,15 @@ static unsigned settle(struct spool *sp)
 static bool send_chunk(struct spool *sp, size_t n)
 {
 	unsigned out = settle(sp);
-	if (sp->rc < 0 || (sp->chunk > 0 && sp->oid == 0)) { return false; }
+	bool first = sp->chunk == sp->late_top;
+	if (sp->rc < 0 || (!first && sp->oid == 0)) { return false; }
 	if (out == SPOOL_WINDOW || (*sp->store && link_full(*sp->store))) { return false; }
 	for (int i = 0; i < SPOOL_WINDOW; i++) {
 		if (sp->out[i]) { continue; }
 		struct op_upload op = {
 			.oid = sp->oid, .chunk = sp->chunk++, .data = str_make(sp->held.p, n)};
 		sp->out[i] = true;
+		if (!sp->ended) { EVP_DigestUpdate(sp->hash, sp->held.p, n); }
 		link_call(*sp->store, &sp->calls[i], sp->task, &OP_UPLOAD, &op, 0);
 		buf_drop(&sp->held, n);
 		return true;
@@ -101,7 +117,6 @@ int spool_add(struct spool *sp, struct str s)
 		buf_fini(&sp->held);
 	}
 	if (sp->over || sp->rc < 0) { return sp->over ? ERR_LIMIT : sp->rc; }
-	EVP_DigestUpdate(sp->hash, s.p, s.n);
 	mime_add(sp->mime, s);
 	buf_str(&sp->held, s);
 	send_full_chunks(sp);
@@ -116,11 +131,31 @@ bool spool_full(const struct spool *sp)
 	return sp->rc == 0 && sp->held.n > CHUNK_DATA;
 }
 
+void spool_top(struct spool *sp, struct str top)
+{
+	assert(sp->late_top && !sp->ended && top.n && top.n <= OP_TOP_MAX);
+	buf_str(&sp->top, top);
+}
+
+/* A body that goes inline is one piece from the top on. */
+static void put_top(struct spool *sp)
+{
+	buf_str(&sp->top, buf_view(&sp->held));
+	buf_fini(&sp->held);
+	sp->held = sp->top;
+	sp->size = sp->held.n;
+	sp->top = (struct buf){0};
+}
+
 /* What the operation carries besides the octets. */
 static void describe(struct spool *sp)
 {
 	uint64_t hashes[OP_REFS_MAX];
 	mime_end(sp->mime);
+	if (sp->top.n) { mime_top(sp->mime, buf_view(&sp->top)); }
+	if (sp->top.n && is_inline(sp)) { put_top(sp); }
+	EVP_DigestUpdate(sp->hash, sp->held.p, sp->held.n);
+	EVP_DigestUpdate(sp->hash, sp->top.p, sp->top.n);
 	EVP_DigestFinal_ex(sp->hash, sp->sha256, NULL);
 	mimerec_build(sp->mime, &sp->parse);
 	sp->header_len = mime_parts(sp->mime) ? mime_part(sp->mime, 0)->header_len : 0;
@@ -133,6 +168,7 @@ int spool_finish(struct spool *sp)
 	if (sp->over) { return ERR_LIMIT; }
 	if (!sp->ended) {
 		sp->ended = true;
+		assert(sp->top.n || !sp->late_top);
 		describe(sp);
 		if (sp->parse.n > OP_PARSE_MAX) { sp->rc = ERR_LIMIT; }
 	}
@@ -148,17 +184,13 @@ void spool_body(struct spool *sp, struct op_body *out)
 {
 	*out = (struct op_body){.oid = is_inline(sp) ? 0 : sp->oid,
 		.data = is_inline(sp) ? buf_view(&sp->held) : STR(""),
-		.size = sp->size,
+		.size = spool_size(sp),
 		.sha256 = str_make(sp->sha256, sizeof sp->sha256),
 		.parse = buf_view(&sp->parse),
 		.header_len = sp->header_len,
 		.refs = sp->refs,
-		.refs_n = sp->refs_n};
-}
-
-uint64_t spool_size(const struct spool *sp)
-{
-	return sp->size;
+		.refs_n = sp->refs_n,
+		.top = buf_view(&sp->top)};
 }
 
 struct mime *spool_mime(struct spool *sp)
@@ -182,6 +214,7 @@ void spool_free(struct spool *sp)
 	}
 	mime_free(sp->mime);
 	EVP_MD_CTX_free(sp->hash);
+	buf_fini(&sp->top);
 	buf_fini(&sp->held);
 	buf_fini(&sp->parse);
 	free(sp);

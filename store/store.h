@@ -144,12 +144,15 @@ struct obj {
 	uint32_t header_len; /* octets up to and with the empty line */
 	unsigned char sha256[32];
 	int64_t received_us;
+	uint32_t top_len; /* of a first chunk that was hashed last; 0 = all in order */
 };
 int snap_obj(struct snap *sn, uint64_t oid, struct obj *out);
 /* The parse record (lib/mimerec.h). */
 int snap_parse(struct snap *sn, uint64_t oid, struct str *out);
 
-enum { CHUNK_DATA = 65512 }; /* octets of a message per chunk; the checksum makes 65,520 */
+/* Octets of a message per chunk; the checksum makes 65,520. All chunks but the first and the last
+   are full. */
+enum { CHUNK_DATA = 65512 };
 /* The octets of a stored object from `off` to the end of the chunk they stand in; empty at the end.
    ERR_DAMAGED when the checksum is wrong, ERR_GONE when the object is not there. */
 int snap_bytes(struct snap *sn, uint64_t oid, uint64_t off, struct str *out);

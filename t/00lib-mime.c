@@ -185,6 +185,31 @@ static struct mime *parse_twice(struct str s)
 	return m;
 }
 
+/* Lines on top that come last give the record that they give when they come first. */
+static void test_top(void)
+{
+	static const struct str top = STR("Authentication-Results: a.test; spf=pass\r\n"
+					  "Received: from b\r\n\tby a.test; now\r\n");
+	for (size_t i = 0; i < COUNT(shapes); i++) {
+		struct buf whole = {0}, want = {0}, got = {0};
+		buf_str(&whole, top);
+		buf_str(&whole, shapes[i].message);
+		struct mime *first = parse(buf_view(&whole), whole.n);
+		struct mime *last = parse(shapes[i].message, MAX(shapes[i].message.n, 1));
+		mime_top(last, top);
+		mimerec_build(first, &want);
+		mimerec_build(last, &got);
+		CHECK_STR(buf_view(&got), buf_view(&want));
+		CHECK_INT(mime_size(last), mime_size(first));
+		CHECK_STR(mime_part(last, 0)->header, mime_part(first, 0)->header);
+		mime_free(first);
+		mime_free(last);
+		buf_fini(&whole);
+		buf_fini(&want);
+		buf_fini(&got);
+	}
+}
+
 static void test_many_parts(void)
 {
 	struct buf b = {0};
@@ -535,6 +560,7 @@ int main(int argc, char **argv)
 		{"shapes of messages", test_shapes},
 		{"nothing depends on the pieces", test_pieces},
 		{"the header is known early", test_header_done},
+		{"lines on top that come last", test_top},
 		{"too many parts", test_many_parts},
 		{"too deep", test_deep},
 		{"too long a header", test_long_header},

@@ -1,4 +1,6 @@
 /* store: every operation, alone and in long random runs, with fsck as the judge. */
+#include <openssl/sha.h>
+
 #include "store/apply.h"
 #include "t/store_fixture.h"
 #include "t/tap.h"
@@ -401,6 +403,87 @@ static void test_mailboxes(void)
 	fixture_end(&f);
 }
 
+/* Upload `text` from chunk 1 on and fill the body of an operation with it and with `top`. */
+static void upload_below(struct fixture *f, struct str top, struct str text, struct op_body *out)
+{
+	struct op_upload_reply up = {0};
+	struct buf whole = {0}, turned = {0};
+	unsigned char *sum = arena_alloc(&f->a, 32);
+	for (uint32_t i = 0; (size_t)i * CHUNK_DATA < text.n; i++) {
+		struct op_upload op = {
+			up.oid, i + 1, str_sub(text, (size_t)i * CHUNK_DATA, CHUNK_DATA)};
+		CHECK_INT(apply(f, &OP_UPLOAD, &op, &up), 0);
+		up.oid = i ? op.oid : up.oid;
+	}
+	buf_str(&whole, top);
+	buf_str(&whole, text);
+	fixture_body(f, buf_view(&whole), out);
+	buf_str(&turned, text);
+	buf_str(&turned, top);
+	SHA256((const unsigned char *)turned.p, turned.n, sum);
+	out->sha256 = str_make(sum, 32);
+	out->data = STR("");
+	out->oid = up.oid;
+	out->top = top;
+	buf_fini(&whole);
+	buf_fini(&turned);
+}
+
+static const struct str top_lines = STR("Received: from a\r\n\tby b; now\r\n");
+
+/* The octets of an object, read in the pieces that come, from every kind of place. */
+static void check_octets(struct fixture *f, uint64_t oid, struct str want)
+{
+	struct snap sn;
+	struct str s;
+	uint64_t at[] = {0, 1, top_lines.n - 1, top_lines.n, CHUNK_DATA - 1, CHUNK_DATA,
+		CHUNK_DATA + top_lines.n, 2 * CHUNK_DATA, want.n - 1, want.n};
+	CHECK_INT(snap_begin(f->s, &sn), 0);
+	for (size_t i = 0; i < COUNT(at); i++) {
+		uint64_t off = MIN(at[i], want.n);
+		int rc = 0;
+		while ((rc = snap_bytes(&sn, oid, off, &s)) == 0 && s.n) {
+			CHECK_STR(s, str_sub(want, off, s.n));
+			off += s.n;
+			snap_will_need(&sn, oid, off);
+		}
+		CHECK_INT(rc, 0);
+		CHECK_INT(off, want.n);
+	}
+	CHECK_INT(snap_bytes(&sn, oid + 1000, 0, &s), ERR_GONE);
+	CHECK_INT(snap_bytes(&sn, oid + 1000, CHUNK_DATA, &s), ERR_GONE);
+	snap_end(&sn);
+}
+
+static void test_top(void)
+{
+	static const size_t sizes[] = {100, CHUNK_DATA - 1, CHUNK_DATA, CHUNK_DATA + 1, 200000};
+	struct fixture f;
+	static char big[200000];
+	fixture_start(&f);
+	for (size_t i = 0; i < sizeof big; i++) { big[i] = (char)('a' + i % 23); }
+	memcpy(big, "Subject: big\r\n\r\n", 16);
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		struct op_local_rcpt to = {.aid = f.aid};
+		struct op_deliver op = {.locals = &to, .locals_n = 1};
+		struct op_deliver_reply reply;
+		struct buf whole = {0};
+		upload_below(&f, top_lines, str_make(big, sizes[i]), &op.body);
+		op.body.top = STR(""); /* it was begun with room for one */
+		CHECK_INT(apply(&f, &OP_DELIVER, &op, &reply), ERR_SYNTAX);
+		op.body.top = str_skip(top_lines, 1); /* another length than was counted */
+		CHECK_INT(apply(&f, &OP_DELIVER, &op, &reply), ERR_SYNTAX);
+		op.body.top = top_lines;
+		CHECK_INT(apply(&f, &OP_DELIVER, &op, &reply), 0);
+		buf_str(&whole, top_lines);
+		buf_add(&whole, big, sizes[i]);
+		check_octets(&f, op.body.oid, buf_view(&whole));
+		buf_fini(&whole);
+	}
+	CHECK_INT(fixture_fsck(&f, false), 0);
+	fixture_end(&f);
+}
+
 static void test_upload(void)
 {
 	struct fixture f;
@@ -665,6 +748,19 @@ static void plant(struct fixture *f, const struct damage *d)
 	CHECK_INT(mdb_txn_commit(txn), 0);
 }
 
+static void fill_topped(struct fixture *f)
+{
+	struct op_local_rcpt to = {.aid = f->aid};
+	struct op_deliver op = {.locals = &to, .locals_n = 1};
+	struct op_deliver_reply reply;
+	struct buf text = {0};
+	buf_str(&text, hello);
+	for (int i = 0; i < 20000; i++) { buf_str(&text, STR("line\r\n")); }
+	upload_below(f, top_lines, buf_view(&text), &op.body);
+	CHECK_INT(apply(f, &OP_DELIVER, &op, &reply), 0);
+	buf_fini(&text);
+}
+
 static void fill(struct fixture *f)
 {
 	struct op_remote_rcpt out = {.rcpt = STR("x@remote.test")};
@@ -686,13 +782,15 @@ static void fill(struct fixture *f)
 	apply(f, &OP_FLAGS, &flags, NULL);
 }
 
-static void test_fsck(void)
+/* With `topped` the first object is an upload with a top. */
+static void check_damages(bool topped)
 {
 	for (size_t i = 0; i < COUNT(damages); i++) {
 		const struct damage *d = &damages[i];
 		struct fixture f;
 		printf("# planted: %s\n", d->name);
 		fixture_start(&f);
+		if (topped) { fill_topped(&f); }
 		fill(&f);
 		CHECK_INT(fixture_fsck(&f, false), 0);
 		plant(&f, d);
@@ -706,6 +804,12 @@ static void test_fsck(void)
 		}
 		fixture_end(&f);
 	}
+}
+
+static void test_fsck(void)
+{
+	check_damages(false);
+	check_damages(true);
 }
 
 static void test_ids(void)
@@ -736,6 +840,7 @@ int main(int argc, char **argv)
 		{"expunge", test_expunge},
 		{"mailboxes", test_mailboxes},
 		{"uploads", test_upload},
+		{"uploads below lines that come last", test_top},
 		{"batches", test_batch},
 		{"addresses and domains", test_addresses},
 		{"garbage", test_gc},

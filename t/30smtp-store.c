@@ -2,7 +2,9 @@
 #include "t/tap.h"
 
 #include "auth/auth.h"
+#include "lib/head.h"
 #include "lib/log.h"
+#include "lib/mimerec.h"
 #include "smtp/session.h"
 #include "store/role.h"
 #include "t/store_fixture.h"
@@ -169,6 +171,33 @@ static void read_only_message(uint32_t aid, struct buf *out)
 	snap_end(&sn);
 }
 
+/* The parse record of it counts the lines on top. */
+static void check_record(uint32_t aid, size_t prefix_len, size_t header_len)
+{
+	struct snap sn;
+	struct mname name;
+	struct mbox mb;
+	struct msg m;
+	struct obj o;
+	struct str packed;
+	struct arena a = {0};
+	struct mimerec rec;
+	CHECK_INT(snap_begin(fx.s, &sn), 0);
+	CHECK_INT(snap_mbox_by_name(&sn, aid, STR("INBOX"), &name, &mb), 0);
+	CHECK_INT(snap_msg(&sn, mb.mid, 1, &m), 0);
+	CHECK_INT(snap_obj(&sn, m.oid, &o), 0);
+	CHECK_INT(snap_parse(&sn, m.oid, &packed), 0);
+	CHECK_INT(mimerec_read(packed, &a, &rec), 0);
+	CHECK_INT(o.size, m.size - prefix_len);
+	CHECK_INT(o.header_len, header_len);
+	CHECK_INT(rec.header_len, header_len);
+	CHECK_INT(rec.parts[0].header_len, header_len);
+	CHECK_INT(rec.parts[0].body_len, o.size - header_len);
+	CHECK_STR(rec.hot, STR("Subject: big\r\n"));
+	snap_end(&sn);
+	arena_fini(&a);
+}
+
 static void test_delivered(void)
 {
 	struct client c;
@@ -193,23 +222,52 @@ static void test_delivered(void)
 	end();
 }
 
-static void test_big(void)
+/* What we put on top: from "Received:" to the end of its last line. */
+static size_t received_len(struct str text)
 {
+	struct head_field f;
+	CHECK(str_starts(text, STR("Received: ")));
+	return head_next(&text, &f) ? f.whole.n : 0;
+}
+
+/* Messages of `size` octets, header included: each stands in the store octet for octet, below one
+   Received field that was written when all the rest had come. */
+static void check_size(size_t size)
+{
+	static const struct str header = STR("Subject: big\r\nX: y\r\n\r\n");
+	static const struct str prefix = STR("Return-Path: <>\r\nDelivered-To: u@example.test\r\n");
 	struct client c;
-	struct buf body = {0}, text = {0};
+	struct buf sent = {0}, text = {0};
 	start();
 	client_start(&c, LISTEN_SMTP);
-	for (int i = 0; i < 40000; i++) { buf_fmt(&body, "line %d of a long text\r\n", i); }
+	buf_str(&sent, header);
+	for (int i = 0; sent.n + 70 < size; i++) { buf_fmt(&sent, "line %d of a text\r\n", i); }
+	while (sent.n + 2 < size) { buf_chr(&sent, 'x'); }
+	buf_str(&sent, STR("\r\n"));
+	CHECK_INT(sent.n, size);
 	say(&c, STR("EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<u@example.test>\r\nDATA\r\n"));
-	say(&c, STR("Subject: big\r\n\r\n"));
-	say(&c, buf_view(&body));
+	say(&c, buf_view(&sent));
 	CHECK(str_starts(say(&c, STR(".\r\n")), STR("250 2.0.0 ")));
 	read_only_message(fx.aid, &text);
-	CHECK(str_ends(buf_view(&text), buf_view(&body)));
-	buf_fini(&body);
+	struct str rest = buf_view(&text);
+	CHECK(str_starts(rest, prefix));
+	rest = str_skip(rest, prefix.n);
+	size_t top = received_len(rest);
+	rest = str_skip(rest, top);
+	CHECK_INT(rest.n, sent.n);
+	CHECK(str_eq(rest, buf_view(&sent)));
+	check_record(fx.aid, prefix.n, top + header.n);
+	buf_fini(&sent);
 	buf_fini(&text);
 	client_end(&c);
 	end();
+}
+
+static void test_big(void)
+{
+	static const size_t sizes[] = {200, CHUNK_DATA - 300, CHUNK_DATA - 100, CHUNK_DATA,
+		CHUNK_DATA + 1, 2 * CHUNK_DATA, 1000000};
+	for (size_t i = 0; i < COUNT(sizes); i++) { check_size(sizes[i]); }
 }
 
 /* What a client leaves in the middle of is not there. */
@@ -258,7 +316,7 @@ int main(int argc, char **argv)
 {
 	static const struct tap_case table[] = {
 		{"one message for two accounts by three addresses", test_delivered},
-		{"a message of many chunks", test_big},
+		{"messages of one chunk and of many", test_big},
 		{"a message that was never ended", test_given_up},
 		{"the record of a refusal", test_audit},
 	};

@@ -86,6 +86,7 @@ static void describe(struct smtp_fixture *f, const struct op_deliver *op)
 		buf_fmt(&f->envelope, " remote=%.*s", STR_ARG(op->remotes[i].rcpt));
 	}
 	buf_reset(&f->body);
+	buf_str(&f->body, op->body.top);
 	buf_str(&f->body, op->body.oid ? buf_view(&f->upload) : op->body.data);
 	must(f->body.n == op->body.size, "the body has the size that was told");
 	must(op->audit.id != 0, "there is an audit record");
@@ -111,8 +112,12 @@ static void fake_deliver(struct smtp_fixture *f, struct link_msg *m)
 static void fake_upload(struct smtp_fixture *f, struct link_msg *m)
 {
 	const struct op_upload *op = m->request;
-	if (op->chunk == 0) { buf_reset(&f->upload); }
-	must(f->upload.n == (size_t)op->chunk * CHUNK_DATA, "chunks come in order");
+	if (op->oid == 0) {
+		buf_reset(&f->upload);
+		f->first_chunk = op->chunk;
+	}
+	must(f->upload.n == (size_t)(op->chunk - f->first_chunk) * CHUNK_DATA,
+		"chunks come in order");
 	buf_str(&f->upload, op->data);
 	link_reply(m, 0, &(struct op_upload_reply){.oid = 7});
 }

@@ -25,7 +25,8 @@ struct smtp_fixture {
 	unsigned delivers, audits;
 	struct buf body, envelope; /* of the last message; as text */
 	struct buf upload;
-	bool silent; /* it keeps the operation without an answer */
+	uint32_t first_chunk; /* of `upload`: 1 when a top will come */
+	bool silent;          /* it keeps the operation without an answer */
 	struct link_msg *held;
 };
 
