@@ -3,7 +3,12 @@
 #include "lib/dns_private.h"
 #include "lib/fault.h"
 
-enum { CACHE_MAX = 4096, TTL_MAX_S = 86400, NEGATIVE_TTL_MAX_S = 3600 };
+enum {
+	CACHE_MAX = 4096,
+	TTL_MAX_S = 86400,
+	NEGATIVE_TTL_MAX_S = 3600,
+	FAILURE_TTL_MAX_S = 30 /* RFC 2308 7 allows 300 */
+};
 static const int64_t TIMEOUT_US = 10 * SECOND_US;
 
 struct dns {
@@ -25,6 +30,8 @@ struct dns *dns_new(struct loop *l, const struct dns_conf *conf, struct err *e)
 	dns_cache_init(&d->cache, conf->cache_max ? conf->cache_max : CACHE_MAX);
 	if (conf->zone_text.n) {
 		d->zone = dns_zone_new(conf->zone_text, e);
+	} else if (str_eq(conf->forward, STR("none"))) {
+		return d;
 	} else {
 		d->unbound = dns_unbound_new(l, conf, e);
 	}
@@ -49,6 +56,16 @@ int dns_prepare(struct dns *d, struct err *e)
 	return d->unbound ? dns_unbound_prepare(d->unbound, e) : 0;
 }
 
+bool dns_is_off(const struct dns *d)
+{
+	return !d->zone && !d->unbound;
+}
+
+void dns_budget_start(struct dns_budget *b, struct loop *l, unsigned questions, int64_t us)
+{
+	*b = (struct dns_budget){.left = questions, .until_us = loop_mono_us(l) + us};
+}
+
 static void answered(struct dns_query *q, const struct dns_answer *answer)
 {
 	q->answer = answer;
@@ -63,7 +80,7 @@ static uint32_t lifetime_s(const struct dns_answer *a)
 	case DNS_OK: return MIN(a->ttl, (uint32_t)TTL_MAX_S);
 	case DNS_NODATA:
 	case DNS_NXDOMAIN: return MIN(a->ttl, (uint32_t)NEGATIVE_TTL_MAX_S);
-	default: return 0; /* failures: whoever asks again may be luckier */
+	default: return MIN(a->ttl, (uint32_t)FAILURE_TTL_MAX_S);
 	}
 }
 
@@ -83,7 +100,32 @@ void dns_entry_finish(struct dns_entry *e)
 
 static void on_timeout(struct timer *t)
 {
-	answered(container_of(t, struct dns_query, timeout), &no_answer);
+	struct dns_query *q = container_of(t, struct dns_query, timeout);
+	if (q->budget && loop_mono_us(q->dns->loop) >= q->budget->until_us) {
+		q->budget->over = true;
+	}
+	answered(q, &no_answer);
+}
+
+/* How long a question may wait. */
+static int64_t patience_us(const struct dns_query *q)
+{
+	int64_t us = q->dns->timeout_us;
+	if (q->budget) { us = MIN(us, q->budget->until_us - loop_mono_us(q->dns->loop)); }
+	return MAX(us, 0);
+}
+
+/* Is one more question covered? */
+static bool afford(struct dns_query *q)
+{
+	struct dns_budget *b = q->budget;
+	if (!b) { return true; }
+	if (b->left == 0 || loop_mono_us(q->dns->loop) >= b->until_us) {
+		b->over = true;
+		return false;
+	}
+	b->left--;
+	return true;
 }
 
 static void join(struct dns_entry *e, struct dns_query *q)
@@ -96,12 +138,13 @@ static void join(struct dns_entry *e, struct dns_query *q)
 		return;
 	}
 	list_add(&e->waiting, &q->node);
-	timer_start(e->dns->loop, &q->timeout, e->dns->timeout_us, on_timeout);
+	timer_start(e->dns->loop, &q->timeout, patience_us(q), on_timeout);
 }
 
 static void start(struct dns *d, struct dns_query *q, struct str name)
 {
-	struct dns_entry *e = dns_cache_add(&d->cache, name, q->type);
+	bool may = !dns_is_off(d) && afford(q);
+	struct dns_entry *e = may ? dns_cache_add(&d->cache, name, q->type) : NULL;
 	if (!e) {
 		answered(q, &no_answer);
 		return;
@@ -119,8 +162,14 @@ static void start(struct dns *d, struct dns_query *q, struct str name)
 void dns_ask(
 	struct dns *d, struct dns_query *q, struct task *t, struct str name, enum dns_type type)
 {
+	dns_ask_within(d, q, t, NULL, name, type);
+}
+
+void dns_ask_within(struct dns *d, struct dns_query *q, struct task *t, struct dns_budget *b,
+	struct str name, enum dns_type type)
+{
 	struct buf normal = {0};
-	*q = (struct dns_query){.dns = d, .task = t, .type = type};
+	*q = (struct dns_query){.dns = d, .task = t, .type = type, .budget = b};
 	list_init(&q->node);
 	if (dns_name_normal(name, &normal) < 0) {
 		answered(q, &bad_name);

@@ -44,9 +44,9 @@ struct dns_answer {
 struct dns;
 
 struct dns_conf {
-	/* "HOST:PORT", the only resolver; "roots" = ask the root servers; empty = the resolvers of
-	   /etc/resolv.conf (the roots without that file), where an answer that fails validation
-	   counts as unsigned. */
+	/* "HOST:PORT", the only resolver; "roots" = ask the root servers; "none" = ask nobody, see
+	   dns_is_off; empty = the resolvers of /etc/resolv.conf (the roots without that file),
+	   where an answer that fails validation counts as unsigned. */
 	struct str forward;
 	struct str zone_text; /* master-file text that answers everything; empty = none */
 	bool dnssec;          /* validate */
@@ -63,6 +63,19 @@ void dns_free(struct dns *d);
 /* Start the resolver, a process of its own: after privileges were dropped, before the sandbox
    closes. Without it the first question does that. */
 int dns_prepare(struct dns *d, struct err *e);
+/* Nobody is asked: every question is answered with DNS_SERVFAIL at once. Checks that would look
+   something up are left out rather than failed. */
+bool dns_is_off(const struct dns *d);
+
+/* What the questions of one message may cost together, so that nobody can make us ask for ever. All
+   zeros = nothing may be asked; ends by itself. */
+enum { DNS_BUDGET_QUESTIONS = 40, DNS_BUDGET_S = 20 }; /* of one message */
+struct dns_budget {
+	unsigned left;    /* questions that no cached answer settles */
+	int64_t until_us; /* monotonic clock */
+	bool over;        /* something was not asked for, or not waited for, any more */
+};
+void dns_budget_start(struct dns_budget *b, struct loop *l, unsigned questions, int64_t us);
 
 /* A question on its way. Lives in the caller; all zeros = idle. */
 struct dns_query {
@@ -75,11 +88,16 @@ struct dns_query {
 		*answer; /* set when woken; owned, counted, freed by dns_query_fini */
 	void *entry;
 	struct timer timeout;
+	struct dns_budget *budget; /* waits for it, NULL = none */
 };
 /* Ask; return STEP_WAIT; woken with 0 once q->answer is set (also for failures). `name` is copied.
  */
 void dns_ask(
 	struct dns *d, struct dns_query *q, struct task *t, struct str name, enum dns_type type);
+/* The same within a budget, which must outlive the query; NULL = none. What it does not cover is
+   answered with DNS_SERVFAIL. */
+void dns_ask_within(struct dns *d, struct dns_query *q, struct task *t, struct dns_budget *b,
+	struct str name, enum dns_type type);
 /* Cancel or release. Harmless when idle. */
 void dns_query_fini(struct dns_query *q);
 

@@ -10,8 +10,8 @@
 static const struct conf_row rows[] = {
 	ROW("forward", CONF_STR, forward, .max = 80, .def = "",
 		.help = "Address and port of the only resolver to ask, as 192.0.2.1:53; roots = "
-			"ask "
-			"the root servers; empty = those of /etc/resolv.conf."),
+			"ask the root servers; none = look nothing up; empty = those of "
+			"/etc/resolv.conf."),
 	ROW("dnssec", CONF_BOOL, dnssec, .def = "yes",
 		.help = "Validate answers; without it DANE is never used."),
 	ROW("zone", CONF_STR, zone, .max = 4095, .def = "",

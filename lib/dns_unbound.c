@@ -9,7 +9,7 @@
 #include "lib/log.h"
 #include "lib/net.h"
 
-enum { DNS_PORT = 53 };
+enum { DNS_PORT = 53, FAILURE_TTL_S = 5 };
 
 struct dns_unbound {
 	struct loop *loop;
@@ -168,6 +168,8 @@ static void fill(const struct ub_result *r, struct dns_entry *e)
 	a->secure = r->secure && a->status != DNS_SERVFAIL;
 	a->bogus = r->bogus;
 	a->ttl = r->ttl > 0 ? (uint32_t)r->ttl : 0;
+	/* whoever asks again at once gets the same; later he may be luckier */
+	if (a->status == DNS_SERVFAIL) { a->ttl = FAILURE_TTL_S; }
 	a->canonical = dns_name_normal(canonical, &name) == 0
 			       ? arena_dup(&e->arena, buf_view(&name))
 			       : e->name;

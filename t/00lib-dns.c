@@ -418,13 +418,15 @@ static void test_unbound(void)
 	CHECK(at_once(STR("empty.test"), DNS_A));
 	check(STR("fail.test"), DNS_A, STR("servfail"));
 	check(STR("bad..name"), DNS_A, STR("bad"));
+	CHECK(at_once(STR("fail.test"), DNS_A)); /* failures for a few seconds */
+	loop_advance(l, 6 * SECOND_US);
 	CHECK(!at_once(STR("fail.test"), DNS_A));
 	int before = server.queries;
 	check(STR("zero.test"), DNS_A, STR("ok 192.0.2.1 192.0.2.2 @zero.test"));
 	CHECK(!at_once(STR("zero.test"), DNS_A));
 	CHECK(server.queries >= before + 2);
 	check(STR("1.2.0.10.in-addr.arpa"), DNS_PTR, STR("nodata")); /* private, yet asked */
-	loop_advance(l, 299 * SECOND_US);
+	loop_advance(l, 293 * SECOND_US);
 	CHECK(at_once(STR("keep1.test"), DNS_A));
 	loop_advance(l, 2 * SECOND_US);
 	CHECK(!at_once(STR("keep1.test"), DNS_A));
@@ -504,6 +506,61 @@ static void test_timeout(void)
 		finish(&many[i]);
 	}
 	teardown();
+}
+
+/* Questions of one message: so many that no cached answer settles, and so much time. */
+static void test_budget(void)
+{
+	struct dns_budget b;
+	struct asker a, late;
+	setup(0);
+	dns_budget_start(&b, l, 2, 3 * SECOND_US);
+	static const char *const names[] = {"keep3.test", "no.test", "keep3.test"};
+	for (size_t i = 0; i < COUNT(names); i++) {
+		asker_init(&a);
+		dns_ask_within(d, &a.query, &a.task, &b, str_of(names[i]), DNS_A);
+		CHECK(wait_for(&a));
+		CHECK(a.query.answer->status != DNS_SERVFAIL);
+		finish(&a);
+	}
+	CHECK_INT(b.left, 0);
+	CHECK(!b.over);
+	asker_init(&a);
+	dns_ask_within(d, &a.query, &a.task, &b, STR("keep1.test"), DNS_A);
+	CHECK(wait_for(&a));
+	CHECK_STR(told(a.query.answer, DNS_A), STR("servfail"));
+	CHECK(b.over);
+	finish(&a);
+	server.silent = true;
+	dns_budget_start(&b, l, 2, 3 * SECOND_US);
+	asker_init(&late);
+	dns_ask_within(d, &late.query, &late.task, &b, STR("slow.test"), DNS_A);
+	loop_advance(l, 2 * SECOND_US);
+	CHECK_INT(late.woken, 0);
+	loop_advance(l, SECOND_US); /* sooner than the 10 s of one question */
+	CHECK_INT(late.woken, 1);
+	CHECK(b.over);
+	finish(&late);
+	asker_init(&a);
+	dns_ask_within(d, &a.query, &a.task, &b, STR("slow2.test"), DNS_A);
+	CHECK_STR(told(a.query.answer, DNS_A), STR("servfail"));
+	finish(&a);
+	teardown();
+}
+
+static void test_off(void)
+{
+	struct err e = {0};
+	struct asker a;
+	l = loop_new_fake(0);
+	d = dns_new(l, &(struct dns_conf){.forward = STR("none")}, &e);
+	CHECK(d && dns_is_off(d));
+	CHECK_INT(dns_prepare(d, &e), 0);
+	ask(&a, STR("keep1.test"), DNS_A);
+	CHECK_STR(told(a.query.answer, DNS_A), STR("servfail"));
+	finish(&a);
+	dns_free(d);
+	loop_free(l);
 }
 
 /* After dns_prepare a role needs no file, socket or process of its own. */
@@ -613,6 +670,8 @@ int main(int argc, char **argv)
 		{"an unsigned root is refused when answers are validated", test_bogus},
 		{"the same question is asked once", test_coalescing},
 		{"time-outs, too many questions, the end with questions out", test_timeout},
+		{"the budget of a message", test_budget},
+		{"a resolver that is switched off", test_off},
 		{"a resolver in a closed sandbox", test_sandbox},
 		{"bad settings; validation from the roots starts", test_bad_conf},
 	};
