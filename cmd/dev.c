@@ -51,7 +51,8 @@ static const struct option_row options[] = {
 	{"cert", OPTION_STR, offsetof(struct dev, cert), "FILE",
 		"certificate (PEM); default: made, with a CA of its own"},
 	{"key", OPTION_STR, offsetof(struct dev, key), "FILE", "its key (PEM)"},
-	{"dns", OPTION_STR, offsetof(struct dev, dns), "HOST:PORT", "the only resolver"},
+	{"dns", OPTION_STR, offsetof(struct dev, dns), "HOST:PORT",
+		"the only resolver; default: nothing is looked up"},
 	{"dns-zone", OPTION_STR, offsetof(struct dev, dns_zone), "FILE",
 		"master file that answers every question"},
 	{"route", OPTION_STR, offsetof(struct dev, route), "HOST:PORT",
@@ -141,6 +142,7 @@ static int configure(struct dev *d, struct err *e)
 	if (rc == 0 && d->dns) {
 		rc = set(d, "dns.dnssec", "no", e);
 	} /* a test's zone is not signed */
+	if (rc == 0 && !d->dns && !d->dns_zone) { rc = set(d, "dns.forward", "none", e); }
 	if (rc == 0 && d->dns_zone) { rc = set(d, "dns.zone", d->dns_zone, e); }
 	if (rc == 0 && d->route) { rc = set(d, "relay.route", d->route, e); }
 	if (rc == 0 && !d->route) { rc = set(d, "relay.loopback_only", "yes", e); }

@@ -7,6 +7,7 @@ const struct role_ops mx_role = {
 	.name = "mx",
 	.peers = UINT32_C(1) << ROLE_STORE | UINT32_C(1) << ROLE_AUTH,
 	.want_tls = true,
+	.want_dns = true,
 	.start = server_start,
 	.listen = server_listen,
 	.handle = server_handle,

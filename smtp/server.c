@@ -95,7 +95,9 @@ int server_start(struct role *r, struct err *e)
 	list_init(&sv->posts);
 	r->state = sv;
 	session_register();
-	return load(sv, e);
+	int rc = load(sv, e);
+	if (rc == 0 && r->ops->want_dns) { rc = role_dns(r, &sv->dns, e); }
+	return rc;
 }
 
 void server_reload(struct role *r)
@@ -170,6 +172,7 @@ void server_fini(struct role *r)
 	list_each(node, &sv->sessions) { session_abandon(list_entry(node, struct session, node)); }
 	audit_abandon(sv);
 	peers_fini(&sv->peers);
+	dns_free(sv->dns);
 	free(sv->proxy_from.v);
 	free(sv->xclient_from.v);
 	free(sv->lmtp_from.v);

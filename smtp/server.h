@@ -2,6 +2,7 @@
    sessions. */
 #pragma once
 
+#include "lib/dns.h"
 #include "lib/log.h"
 #include "smtp/peers.h"
 #include "smtp/policy.h"
@@ -33,6 +34,7 @@ struct server {
 	struct role *role;
 	const struct smtp_conf *conf;
 	const struct policy_conf *policy;
+	struct dns *dns; /* of mx; submit looks nothing up and has none */
 	struct nets proxy_from, xclient_from, lmtp_from;
 	struct list listeners, sessions;
 	size_t sessions_n;

@@ -2,6 +2,7 @@
 #include "t/tap.h"
 
 #include "auth/auth.h"
+#include "lib/dns_conf.h"
 #include "lib/head.h"
 #include "lib/log.h"
 #include "lib/mimerec.h"
@@ -51,7 +52,8 @@ static void add_role(const struct role_ops *ops)
 static void start(void)
 {
 	static const struct conf_section *const sections[] = {&top_conf_section, &smtp_conf_section,
-		&policy_conf_section, &relay_conf_section, &store_conf_section, &auth_conf_section};
+		&policy_conf_section, &relay_conf_section, &store_conf_section, &auth_conf_section,
+		&dns_conf_section};
 	static const enum role_id order[] = {ROLE_STORE, ROLE_AUTH, ROLE_MX, ROLE_SUBMIT};
 	struct err e = {{0}};
 	fixture_start(&fx);
@@ -61,6 +63,7 @@ static void start(void)
 	CHECK_INT(store_apply(fx.s, &OP_DOMAIN_SET, &domain, &fx.a, nothing), 0);
 	loop = loop_new_fake(INT64_C(1790000000) * SECOND_US);
 	conf = conf_new(sections, COUNT(sections));
+	CHECK_INT(conf_set(conf, STR("dns.forward"), STR("none"), &e), 0);
 	CHECK_INT(conf_set(conf, STR("auth.any_password"), STR("yes"), &e), 0);
 	add_role(&store_role);
 	add_role(&auth_role);

@@ -1,6 +1,7 @@
 #include "t/smtp_fixture.h"
 
 #include "auth/auth.h"
+#include "lib/dns_conf.h"
 #include "smtp/session.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -168,13 +169,14 @@ static struct link *link_pair(struct smtp_fixture *f, enum role_id peer, const s
 
 static void configure(struct smtp_fixture *f, const char *settings)
 {
-	static const struct conf_section *const sections[] = {
-		&top_conf_section, &smtp_conf_section, &policy_conf_section, &relay_conf_section};
+	static const struct conf_section *const sections[] = {&top_conf_section, &smtp_conf_section,
+		&policy_conf_section, &relay_conf_section, &dns_conf_section};
 	struct str rest = str_of(settings), word, key;
 	struct err e = {{0}};
 	f->conf = conf_new(sections, COUNT(sections));
 	must(conf_set(f->conf, STR("hostname"), STR("mx.example.test"), &e) == 0,
 		"the host name is set");
+	must(conf_set(f->conf, STR("dns.forward"), STR("none"), &e) == 0, e.text);
 	while (rest.n) {
 		str_cut(&rest, ' ', &word);
 		str_cut(&word, '=', &key);
