@@ -73,8 +73,10 @@ static void print_text(struct snap *sn, struct arena *a, const struct audit *au)
 	for (uint32_t i = 0; i < au->rcpts_n; i++) { print_rcpt(sn, a, &au->rcpts[i]); }
 	for (uint32_t i = 0; i < au->checks_n; i++) {
 		const struct audit_check *c = &au->checks[i];
-		printf("  check      %.*s: %.*s%s%.*s\n", STR_ARG(c->name), STR_ARG(c->result),
-			c->detail.n ? " - " : "", STR_ARG(c->detail));
+		printf("  check      %.*s: %.*s%s%.*s%s%.*s%s%.*s\n", STR_ARG(c->name),
+			STR_ARG(c->result), c->detail.n ? " - " : "", STR_ARG(c->detail),
+			c->action.n ? " -> " : "", STR_ARG(c->action),
+			c->except.n ? ", but for policy.except " : "", STR_ARG(c->except));
 	}
 	line("reply", au->reply);
 	buf_fini(&when);

@@ -18,11 +18,13 @@ static void add_checks(struct session *s, struct arena *a, struct audit *out)
 {
 	out->checks = arena_array(a, POLICY_N, sizeof *out->checks);
 	for (enum policy_id i = 0; i < POLICY_N; i++) {
-		enum policy_action hit = MAX(s->hits[i], s->env->hits[i]);
-		if (hit == POLICY_OFF) { continue; }
+		const struct policy_finding *f = policy_found(s, i);
+		if (f->result.n == 0) { continue; }
 		out->checks[out->checks_n++] = (struct audit_check){.name = policy_name(i),
-			.result = STR("hit"),
-			.detail = policy_action_name(hit)};
+			.result = f->result,
+			.detail = f->detail,
+			.action = f->action ? policy_action_name(f->action) : STR(""),
+			.except = f->except};
 	}
 }
 

@@ -35,9 +35,10 @@ struct envelope {
 	uint32_t locals_n, locals_cap;
 	struct op_remote_rcpt *remotes; /* one per address */
 	uint32_t remotes_n, remotes_cap;
-	uint8_t hits[POLICY_N]; /* enum policy_action per check */
-	struct str refusal;     /* what we answered to its message, when that was no */
-	bool committed;         /* its audit record has been stored with it */
+	struct policy_evidence spf, dkim, dmarc;
+	struct policy_finding found[POLICY_N - POLICY_OF_SESSION];
+	struct str refusal; /* what we answered to its message, when that was no */
+	bool committed;     /* its audit record has been stored with it */
 };
 
 struct envelope *envelope_new(int64_t now_us);

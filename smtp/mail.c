@@ -55,21 +55,26 @@ static enum step check_sender(struct session *s)
 	return session_call(s, ROLE_AUTH, &AUTH_MAY_SEND, &ask, sender_checked);
 }
 
+static enum step mail_judged(struct task *t)
+{
+	struct session *s = session_of(t);
+	if (!policy_step(s)) { return STEP_WAIT; }
+	if (s->run.action >= POLICY_DEFER) { return refuse_mail(s, s->run.reply, s->run.say); }
+	return session_at(s, AT_SUBMIT) ? check_sender(s) : session_answer(s, REPLY_SENDER_OK);
+}
+
 enum step mail_begin(struct session *s, struct str args)
 {
 	bool submit = session_at(s, AT_SUBMIT);
-	enum reply_id id = REPLY_POLICY_NO;
-	struct str why = STR("");
 	if (s->messages >= s->server->conf->messages_max) {
 		return session_close(s, REPLY_TOO_MANY_MESSAGES);
 	}
 	s->env = envelope_new(loop_now_us(s->task.loop));
 	enum command_error error = mail_args_parse(args, submit, &s->env->arena, &s->env->mail);
 	if (error) { return refuse_mail(s, mail_errors[error], STR("")); }
-	if (policy_run(s, POLICY_MAIL, &id, &why) >= POLICY_DEFER) {
-		return refuse_mail(s, id, why);
-	}
-	return submit ? check_sender(s) : session_answer(s, REPLY_SENDER_OK);
+	policy_start(s, STAGE_MAIL);
+	s->task.step = mail_judged;
+	return mail_judged(&s->task);
 }
 
 /* --- RCPT --- */
@@ -126,20 +131,25 @@ uint64_t mail_rcpts_max(const struct session *s)
 					  : c->lmtp_recipients_max;
 }
 
+static enum step rcpt_judged(struct task *t)
+{
+	struct session *s = session_of(t);
+	if (!policy_step(s)) { return STEP_WAIT; }
+	if (s->run.action >= POLICY_DEFER) { return refuse_rcpt(s, s->run.reply, s->run.say); }
+	struct auth_resolve ask = {.address = s->rcpt.to.text};
+	return session_call(s, ROLE_AUTH, &AUTH_RESOLVE, &ask, rcpt_resolved);
+}
+
 enum step rcpt_begin(struct session *s, struct str args)
 {
 	struct envelope *e = s->env;
-	enum reply_id id = REPLY_POLICY_NO;
-	struct str why = STR("");
 	if (s->intake) { return session_answer(s, REPLY_RCPT_IN_DATA); }
 	if (e->accepted_n >= mail_rcpts_max(s)) { return session_answer(s, REPLY_TOO_MANY_RCPTS); }
 	if (++e->tried_n > TRIES_MAX) { return session_close(s, REPLY_TOO_MANY_ERRORS); }
 	bool utf8 = (e->mail.body & BODY_SMTPUTF8) != 0;
 	enum command_error error = rcpt_args_parse(args, utf8, &e->arena, &s->rcpt);
 	if (error) { return session_answer(s, rcpt_errors[error]); }
-	if (policy_run(s, POLICY_RCPT, &id, &why) >= POLICY_DEFER) {
-		return refuse_rcpt(s, id, why);
-	}
-	struct auth_resolve ask = {.address = s->rcpt.to.text};
-	return session_call(s, ROLE_AUTH, &AUTH_RESOLVE, &ask, rcpt_resolved);
+	policy_start(s, STAGE_RCPT);
+	s->task.step = rcpt_judged;
+	return rcpt_judged(&s->task);
 }

@@ -1,169 +1,146 @@
-/* The table of checks and what follows from them. Runs in mx and submit. */
-#include "smtp/policy.h"
-
-#include "smtp/path.h"
-#include "smtp/receive.h"
+/* The table of checks and what follows from what they find. Runs in mx and submit. Never looks
+   itself: see policy_client.c, policy_envelope.c, policy_message.c. */
+#include "smtp/policy_look.h"
 
 struct check {
 	const char *name;
 	enum policy_stage stage;
 	uint8_t at;
-	bool (*hit)(struct session *s);
+	look_fn *look;
 	enum reply_id defer, refuse;
 };
 
-/* --- the connection --- */
+#define CHECK_OF(id, name, stage, at, words, standard, look, defer, refuse, help) \
+	[POLICY_##id] = {name, stage, at, look, defer, refuse},
+static const struct check checks[POLICY_N] = {POLICY_TABLE(CHECK_OF)};
 
-/* Both checks of the connection are counted by the first. */
-static bool hit_connections(struct session *s)
-{
-	const struct policy_conf *c = s->server->policy;
-	unsigned over = peers_enter(&s->server->peers, &s->peer, c->connections_max, c->rate_max,
-		loop_mono_us(s->task.loop), &s->ticket);
-	s->too_fast = over & PEER_TOO_FAST;
-	return over & PEER_TOO_MANY;
-}
-
-static bool hit_rate(struct session *s)
-{
-	return s->too_fast;
-}
-
-/* RFC 5321 3.1: the client waits for the greeting. */
-static bool hit_early(struct session *s)
-{
-	return s->server->policy->early_wait_us && s->helo.n == 0 && conn_has_input(s->task.conn);
-}
-
-/* --- HELO --- */
-
-/* RFC 5321 4.1.1.1: a full name or an address literal, and not ours. */
-static bool hit_helo(struct session *s)
-{
-	bool full = path_is_domain(s->helo) && str_chr(s->helo, '.') > 0;
-	return !(full || path_is_literal(s->helo)) ||
-	       str_ieq(s->helo, role_hostname(s->server->role));
-}
-
-/* --- the envelope --- */
-
-static bool hit_size(struct session *s)
-{
-	return s->env->mail.size > s->server->conf->message_max;
-}
-
-/* "user%elsewhere@here", "elsewhere!user@here", "user@elsewhere"@here: tries at being relayed. */
-static bool hit_routed(struct session *s)
-{
-	struct str local = s->rcpt.to.local;
-	return str_chr(local, '%') >= 0 || str_chr(local, '!') >= 0 || str_chr(local, '@') >= 0;
-}
-
-/* --- the header --- */
-
-static bool hit_hops(struct session *s)
-{
-	return s->intake->facts.received > s->server->conf->hops_max;
-}
-
-static bool hit_loop(struct session *s)
-{
-	const struct envelope *e = s->env;
-	for (uint32_t i = 0; i < e->locals_n; i++) {
-		if (header_was_delivered_to(&s->intake->facts, e->locals[i].rcpt)) { return true; }
-	}
-	return false;
-}
-
-static const struct check checks[POLICY_N] = {
-	[POLICY_CONNECTIONS] = {"connections", POLICY_CONNECT, AT_SMTP, hit_connections, REPLY_RATE,
-		REPLY_RATE},
-	[POLICY_RATE] = {"rate", POLICY_CONNECT, AT_SMTP, hit_rate, REPLY_RATE, REPLY_RATE},
-	[POLICY_EARLY] = {"early", POLICY_CONNECT, AT_MX, hit_early, REPLY_EARLY_LATER,
-		REPLY_EARLY_NO},
-	[POLICY_HELO_NAME] = {"helo", POLICY_HELO, AT_MX, hit_helo, REPLY_POLICY_LATER,
-		REPLY_POLICY_NO},
-	[POLICY_SIZE] = {"size", POLICY_MAIL, AT_ALL, hit_size, REPLY_TOO_BIG, REPLY_TOO_BIG},
-	[POLICY_ROUTED] = {"routed", POLICY_RCPT, AT_MX, hit_routed, REPLY_POLICY_LATER,
-		REPLY_NO_RELAY},
-	[POLICY_HOPS] = {"hops", POLICY_HEADER, AT_ALL, hit_hops, REPLY_LOOP, REPLY_LOOP},
-	[POLICY_LOOP] = {"loop", POLICY_HEADER, AT_ALL, hit_loop, REPLY_LOOP, REPLY_LOOP},
-};
+/* --- names --- */
 
 struct str policy_name(enum policy_id id)
 {
 	return str_of(checks[id].name);
 }
 
-static const char *const action_words[] = {"off", "note", "junk", "defer", "refuse", NULL};
+enum policy_stage policy_stage_of(enum policy_id id)
+{
+	return checks[id].stage;
+}
 
 struct str policy_action_name(enum policy_action a)
 {
-	return str_of(action_words[a]);
+	static const char *const names[POLICY_ACTIONS] = {
+		"off", "note", "junk", "defer", "refuse", "policy"};
+	return str_of(names[a]);
 }
 
-enum policy_action policy_run(
-	struct session *s, enum policy_stage stage, enum reply_id *reply_out, struct str *why_out)
+struct str policy_stage_name(enum policy_stage stage)
 {
-	enum policy_action worst = POLICY_OFF;
-	uint8_t *hits = s->env ? s->env->hits : s->hits;
-	for (enum policy_id i = 0; i < POLICY_N && worst < POLICY_DEFER; i++) {
-		const struct check *c = &checks[i];
-		enum policy_action action = (enum policy_action)s->server->policy->action[i];
-		if (c->stage != stage || !session_at(s, c->at) || action == POLICY_OFF) {
+	static const char *const names[] = {
+		"connect", "HELO", "MAIL", "RCPT", "header", "end of data"};
+	return str_of(names[stage]);
+}
+
+/* --- findings --- */
+
+static struct policy_finding *place_of(struct session *s, enum policy_id id)
+{
+	return id < POLICY_OF_SESSION ? &s->found[id] : &s->env->found[id - POLICY_OF_SESSION];
+}
+
+const struct policy_finding *policy_found(const struct session *s, enum policy_id id)
+{
+	static const struct policy_finding nothing;
+	if (id < POLICY_OF_SESSION) { return &s->found[id]; }
+	return s->env ? &s->env->found[id - POLICY_OF_SESSION] : &nothing;
+}
+
+bool policy_junks(const struct session *s)
+{
+	for (enum policy_id i = 0; i < POLICY_N; i++) {
+		if (policy_found(s, i)->action == POLICY_JUNK) { return true; }
+	}
+	return false;
+}
+
+/* What of CONNECT and HELO lasts longer than a message. */
+static struct arena *arena_of(struct session *s, enum policy_stage stage)
+{
+	return stage == STAGE_CONNECT ? &s->found_at_connect
+	       : stage == STAGE_HELO  ? &s->found_at_helo
+				      : &s->env->arena;
+}
+
+/* --- deciding --- */
+
+static enum policy_action action_for(
+	const struct session *s, enum policy_id id, enum look how, const struct looked *l)
+{
+	enum policy_action a = s->server->policy.action[id];
+	if (how == LOOK_PASS) { return POLICY_OFF; }
+	if (how == LOOK_HIT) { return a == POLICY_FOLLOW ? l->wish : a; }
+	return a == POLICY_DEFER || a == POLICY_REFUSE ? POLICY_DEFER : POLICY_NOTE;
+}
+
+static void decide(struct session *s, enum policy_id id, enum look how, const struct looked *l)
+{
+	static const struct str words[] = {[LOOK_PASS] = {"pass", 4},
+		[LOOK_HIT] = {"hit", 3},
+		[LOOK_UNSURE] = {"temperror", 9}};
+	const struct check *c = &checks[id];
+	struct policy_run *run = &s->run;
+	struct policy_finding *f = place_of(s, id);
+	enum policy_action a = action_for(s, id, how, l);
+	struct policy_finding now = {.action = a,
+		.result = l->result.n ? l->result : words[how],
+		.detail = str_sub(l->detail, 0, POLICY_DETAIL_MAX)};
+	if (f->result.n == 0 || a > f->action) { *f = now; }
+	if (a > run->action) {
+		run->action = a;
+		run->reply = how == LOOK_UNSURE  ? REPLY_UNSURE
+			     : a == POLICY_DEFER ? c->defer
+			     : l->no != REPLY_N  ? l->no
+						 : c->refuse;
+		run->say = l->say.n ? l->say : now.detail;
+		run->reason = policy_name(id);
+	}
+	if (a == POLICY_OFF) { return; }
+	log_event(LOG_DEBUG, &s->log, "policy", "check=%s result=%.*s action=%.*s", c->name,
+		STR_ARG(now.result), STR_ARG(policy_action_name(a)));
+}
+
+void policy_start(struct session *s, enum policy_stage stage)
+{
+	s->run = (struct policy_run){.stage = stage, .reply = REPLY_N};
+	if (stage > STAGE_HELO) { return; }
+	for (enum policy_id i = 0; i < POLICY_OF_SESSION; i++) { /* CONNECT ends what HELO found */
+		if (checks[i].stage >= stage) { s->found[i] = (struct policy_finding){0}; }
+	}
+	arena_fini(&s->found_at_helo);
+	if (stage == STAGE_CONNECT) { arena_fini(&s->found_at_connect); }
+}
+
+int policy_step(struct session *s)
+{
+	struct policy_run *run = &s->run;
+	for (; run->at < POLICY_N && run->action < POLICY_REFUSE; run->at++) {
+		enum policy_id id = run->at;
+		const struct check *c = &checks[id];
+		if (c->stage != run->stage || !session_at(s, c->at) ||
+			s->server->policy.action[id] == POLICY_OFF) {
 			continue;
 		}
-		if (!c->hit(s)) { continue; }
-		hits[i] = (uint8_t)action;
-		worst = MAX(worst, action);
-		*reply_out = action == POLICY_DEFER ? c->defer : c->refuse;
-		*why_out = policy_name(i);
-		log_event(LOG_DEBUG, &s->log, "policy", "check=%s action=%s", c->name,
-			action_words[action]);
+		struct looked l = {.arena = arena_of(s, run->stage), .no = REPLY_N};
+		enum look how = c->look(s, &l);
+		if (how == LOOK_WAIT) { return 0; }
+		if (how != LOOK_SKIP) { decide(s, id, how, &l); }
 	}
-	return worst;
+	return 1;
 }
 
-/* --- configuration --- */
-
-#define ROW(key, conf_type, member, ...) \
-	{ \
-		.name = key, .type = conf_type, .offset = offsetof(struct policy_conf, member), \
-		__VA_ARGS__ \
-	}
-#define ACTION(key, id, standard, text) \
-	ROW(key, CONF_CHOICE, action[id], .choices = action_words, .def = standard, .help = text)
-
-static const struct conf_row rows[] = {
-	ACTION("connections", POLICY_CONNECTIONS, "defer",
-		"When a network has too many sessions at once (connections_max)."),
-	ACTION("rate", POLICY_RATE, "defer",
-		"When a network connects too often (rate_max); it is then paused for five "
-		"minutes."),
-	ACTION("early", POLICY_EARLY, "note",
-		"When a client talks before it was greeted (early_wait)."),
-	ACTION("helo", POLICY_HELO_NAME, "note",
-		"When a client's HELO is no full name or literal, or is our own."),
-	ACTION("size", POLICY_SIZE, "refuse",
-		"When SIZE announces more than message_max (a bigger message never gets in)."),
-	ACTION("routed", POLICY_ROUTED, "refuse",
-		"When the local part of a recipient holds %, ! or @, as tries at relaying do."),
-	ACTION("hops", POLICY_HOPS, "refuse",
-		"When a message has more Received fields than hops_max."),
-	ACTION("loop", POLICY_LOOP, "refuse",
-		"When a message was already delivered to the same recipient."),
-	ROW("connections_max", CONF_INT, connections_max, .max = 100000, .def = "50",
-		.unit = "sessions",
-		.help = "Sessions at once of one address or IPv6 /64, four times as many of a /24 "
-			"or /48; 0 = any number. Loopback is not counted."),
-	ROW("rate_max", CONF_INT, rate_max, .max = 1000000, .def = "120",
-		.unit = "connections per minute",
-		.help = "Connections per minute of one address or IPv6 /64, four times as many of "
-			"a /24 or /48; 0 = any number. Loopback is not counted."),
-	ROW("early_wait", CONF_DURATION, early_wait_us, .max = 60, .def = "0",
-		.help = "How long the greeting waits to see whether a client talks first; 0 = not "
-			"at all."),
-};
-
-const struct conf_section policy_conf_section = {
-	.name = "policy", .rows = rows, .n = COUNT(rows), .size = sizeof(struct policy_conf)};
+void policy_now(struct session *s, enum policy_stage stage)
+{
+	policy_start(s, stage);
+	int done = policy_step(s);
+	assert(done);
+	(void)done; /* without assert */
+}

@@ -1,52 +1,99 @@
-/* What we think of a client and its message: one ordered table of named checks, each with the
-   action the configuration gives it. A check only looks; deciding happens here, in one place. */
+/* What we think of a client and its message: one ordered table of named checks (policy_table.h),
+   each with the action the configuration gives it. A check only looks; deciding happens here, in
+   one place, and everything looked at is kept for the audit record. */
 #pragma once
 
 #include "lib/conf.h"
+#include "smtp/policy_table.h"
 #include "smtp/reply.h"
 
 struct session;
 
 enum policy_action {
 	POLICY_OFF,
-	POLICY_NOTE,  /* said in the audit record and the log */
-	POLICY_JUNK,  /* goes to the Junk folder */
-	POLICY_DEFER, /* 4xx */
-	POLICY_REFUSE /* 5xx */
+	POLICY_NOTE,   /* said in the audit record and the log */
+	POLICY_JUNK,   /* goes to the Junk folder */
+	POLICY_DEFER,  /* 4xx */
+	POLICY_REFUSE, /* 5xx */
+	POLICY_FOLLOW, /* "policy": whichever of note, junk and refuse the author's domain asks for
+			*/
+	POLICY_ACTIONS
 };
 
 enum policy_stage {
-	POLICY_CONNECT, /* before the greeting; defer and refuse end the session */
-	POLICY_HELO,
-	POLICY_MAIL,  /* the sender is known */
-	POLICY_RCPT,  /* of one recipient, before it is looked up */
-	POLICY_HEADER /* the header is complete */
+	STAGE_CONNECT, /* before the greeting; defer and refuse end the session */
+	STAGE_HELO,
+	STAGE_MAIL,   /* the sender is known */
+	STAGE_RCPT,   /* of one recipient, before it is looked up */
+	STAGE_HEADER, /* the header is complete */
+	STAGE_END     /* the message is, and SPF, DKIM and DMARC have their results */
 };
 
+#define POLICY_ID(id, ...) POLICY_##id,
 enum policy_id {
-	POLICY_CONNECTIONS,
-	POLICY_RATE,
-	POLICY_EARLY,
-	POLICY_HELO_NAME,
-	POLICY_SIZE,
-	POLICY_ROUTED,
-	POLICY_HOPS,
-	POLICY_LOOP,
-	POLICY_N
+	POLICY_TABLE(POLICY_ID) POLICY_N,
+	POLICY_OF_SESSION = POLICY_SIZE /* the first check whose finding is of one message */
+};
+
+/* What a check found. All zeros: it was not looked at. */
+enum { POLICY_DETAIL_MAX = 500 }; /* octets */
+struct policy_finding {
+	enum policy_action action; /* what follows from it; OFF: nothing, it is all right */
+	struct str result;         /* "pass", "hit", "fail", "temperror", ... */
+	struct str detail;         /* a sentence, or empty */
+	struct str except;         /* the exception that took its action away, or empty */
+};
+
+/* A result that SPF, DKIM or DMARC came to: what their checks look at. Whoever finds it out sets it
+   in the envelope before STAGE_END. */
+struct policy_evidence {
+	struct str result;       /* a word of RFC 8601 2.7; empty: was not looked at */
+	struct str detail;       /* what was found, a sentence; in the arena of the envelope */
+	enum policy_action wish; /* DMARC that fails: NOTE, JUNK or REFUSE, as the domain asks */
+};
+
+/* The checks of one stage while they are looked at, and what came of it. Of a session. */
+struct policy_run {
+	enum policy_stage stage;
+	unsigned at;               /* the check that is next */
+	enum policy_action action; /* the strongest met */
+	enum reply_id reply;       /* DEFER and REFUSE: the answer, */
+	struct str say;            /* what stands behind its text, */
+	struct str reason;         /* and the name of the check */
 };
 
 struct policy_conf {
-	int action[POLICY_N];
+	int action[POLICY_N]; /* index into the choices of its row */
 	uint64_t connections_max, rate_max;
 	int64_t early_wait_us;
 };
 extern const struct conf_section policy_conf_section;
 
-/* Run the checks of a stage in their order up to the first that defers or refuses. Returns the
-   strongest action met. *reply_out and *reason_out (the check's name) are for DEFER and REFUSE.
-   Hits are kept in the session (CONNECT, HELO) or in its transaction. */
-enum policy_action policy_run(struct session *s, enum policy_stage stage, enum reply_id *reply_out,
-	struct str *reason_out);
+/* What the configuration makes of the table. */
+struct policy {
+	const struct policy_conf *conf;
+	enum policy_action action[POLICY_N];
+};
+void policy_load(struct policy *p, const struct policy_conf *c);
+
+/* Begin a stage; policy_step looks at its checks in their order and answers 1 when it is decided
+   (see s->run), or 0: return STEP_WAIT and call it again when woken. The strongest action counts,
+   the first of the strongest gives the reply; what comes behind a check that refuses is not looked
+   at. Findings are kept in the session (CONNECT, HELO) or its envelope; of several recipients the
+   worst. */
+void policy_start(struct session *s, enum policy_stage stage);
+int policy_step(struct session *s);
+/* Both at once for a stage whose checks never wait (HEADER). */
+void policy_now(struct session *s, enum policy_stage stage);
+/* The finding of a check in this session and its transaction. */
+const struct policy_finding *policy_found(const struct session *s, enum policy_id id);
+/* Does anything found so far send the message to the Junk folder? */
+bool policy_junks(const struct session *s);
+
 /* "helo", ... */
 struct str policy_name(enum policy_id id);
+/* "off", "note", ... */
 struct str policy_action_name(enum policy_action a);
+enum policy_stage policy_stage_of(enum policy_id id);
+/* "connect", ... */
+struct str policy_stage_name(enum policy_stage stage);

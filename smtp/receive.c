@@ -179,13 +179,12 @@ enum step receive_header(struct task *t)
 {
 	struct session *s = session_of(t);
 	struct intake *in = s->intake;
-	enum reply_id id = REPLY_POLICY_NO;
-	struct str why = STR("");
 	in->header_due = false;
 	t->step = in->resume;
 	header_look(str_sub(buf_view(&in->header), 0, in->header_len), &in->facts);
-	if (policy_run(s, POLICY_HEADER, &id, &why) >= POLICY_DEFER) {
-		intake_fail(s, id, why);
+	policy_now(s, STAGE_HEADER);
+	if (s->run.action >= POLICY_DEFER) {
+		intake_fail(s, s->run.reply, s->run.say);
 		return STEP_MORE;
 	}
 	return session_at(s, AT_SUBMIT) ? submission_authors(s) : receive_open(s);
@@ -277,14 +276,6 @@ static enum step receive_done(struct task *t)
 	return session_next(s);
 }
 
-static bool to_junk(const struct session *s)
-{
-	for (int i = 0; i < POLICY_N; i++) {
-		if (s->hits[i] == POLICY_JUNK || s->env->hits[i] == POLICY_JUNK) { return true; }
-	}
-	return false;
-}
-
 /* What the recipients add to the operation must fit a message between roles. */
 static bool fits(const struct op_deliver *op)
 {
@@ -310,7 +301,8 @@ static enum step deliver(struct session *s)
 	int64_t now = loop_now_us(s->task.loop);
 	char id[ID_TEXT];
 	envelope_prefixes(e);
-	for (uint32_t i = 0; to_junk(s) && i < e->locals_n; i++) { e->locals[i].use = USE_JUNK; }
+	bool junk = policy_junks(s);
+	for (uint32_t i = 0; junk && i < e->locals_n; i++) { e->locals[i].use = USE_JUNK; }
 	struct op_deliver op = {.from = e->mail.from.text,
 		.locals = e->locals,
 		.locals_n = e->locals_n,
@@ -362,11 +354,28 @@ static enum step end_header(struct session *s)
 static void add_top(struct session *s)
 {
 	struct buf top = {0};
-	if (s->intake->topped || !session_at(s, AT_MX)) { return; }
-	s->intake->topped = true;
+	if (!session_at(s, AT_MX)) { return; }
 	add_received(s, &top);
 	spool_top(s->intake->spool, buf_view(&top));
 	buf_fini(&top);
+}
+
+static enum step end_store(struct task *t)
+{
+	struct session *s = session_of(t);
+	int rc = spool_finish(s->intake->spool);
+	if (rc < 0) { return refuse_for(s, rc); }
+	return rc == 0 ? STEP_WAIT : deliver(s);
+}
+
+static enum step end_judged(struct task *t)
+{
+	struct session *s = session_of(t);
+	if (!policy_step(s)) { return STEP_WAIT; }
+	if (s->run.action >= POLICY_DEFER) { return refuse(s, s->run.reply, s->run.say); }
+	add_top(s);
+	t->step = end_store;
+	return STEP_MORE;
 }
 
 enum step receive_end(struct task *t)
@@ -376,8 +385,7 @@ enum step receive_end(struct task *t)
 	judge_text(s);
 	if (in->fault != REPLY_N) { return refuse(s, in->fault, in->fault_detail); }
 	if (!in->header_done) { return end_header(s); }
-	add_top(s);
-	int rc = spool_finish(in->spool);
-	if (rc < 0) { return refuse_for(s, rc); }
-	return rc == 0 ? STEP_WAIT : deliver(s);
+	policy_start(s, STAGE_END);
+	t->step = end_judged;
+	return STEP_MORE;
 }

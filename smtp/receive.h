@@ -16,7 +16,6 @@ struct intake {
 	bool header_done; /* judged; the rest goes into the spool */
 	bool header_due;  /* complete, and now to be judged */
 	bool chunked;     /* came by BDAT */
-	bool topped;      /* what stands on top has been given to the spool */
 	struct header_facts facts;
 	struct addr *authors; /* submission: whom From and Sender name; in arena */
 	size_t authors_n, author_at;

@@ -93,6 +93,14 @@ static const struct {
 	[REPLY_POLICY_NO] = {550, "5.7.1 Refused, reason:"},
 	[REPLY_EARLY_LATER] = {421, "4.7.0 Wait for the greeting"},
 	[REPLY_EARLY_NO] = {554, "5.5.1 Wait for the greeting"},
+	[REPLY_UNSURE] = {451, "4.4.3 Cannot be checked now:"},
+	/* RFC 7372 3 */
+	[REPLY_SPF_LATER] = {451, "4.7.23 SPF says no:"},
+	[REPLY_SPF_NO] = {550, "5.7.23 SPF says no:"},
+	[REPLY_DKIM_LATER] = {451, "4.7.20 No DKIM signature holds:"},
+	[REPLY_DKIM_NO] = {550, "5.7.20 No DKIM signature holds:"},
+	[REPLY_DMARC_LATER] = {451, "4.7.26 DMARC says no:"},
+	[REPLY_DMARC_NO] = {550, "5.7.26 DMARC says no:"},
 	[REPLY_RATE] = {421, "4.7.0 Too many connections from your network"},
 };
 

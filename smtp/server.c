@@ -82,7 +82,7 @@ static int load(struct server *sv, struct err *e)
 {
 	const struct conf *c = sv->role->conf;
 	sv->conf = conf_get(c, &smtp_conf_section);
-	sv->policy = conf_get(c, &policy_conf_section);
+	policy_load(&sv->policy, conf_get(c, &policy_conf_section));
 	return load_nets(sv, sv->conf, e);
 }
 

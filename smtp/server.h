@@ -33,7 +33,7 @@ bool nets_has(const struct nets *nets, const struct net_addr *a);
 struct server {
 	struct role *role;
 	const struct smtp_conf *conf;
-	const struct policy_conf *policy;
+	struct policy policy;
 	struct dns *dns; /* of mx; submit looks nothing up and has none */
 	struct nets proxy_from, xclient_from, lmtp_from;
 	struct list listeners, sessions;

@@ -169,6 +169,8 @@ static void leave(struct session *s)
 	timer_stop(&s->timer);
 	buf_fini(&s->out);
 	peers_leave(&s->ticket);
+	arena_fini(&s->found_at_connect);
+	arena_fini(&s->found_at_helo);
 	list_del(&s->node);
 	metric_sub(&sessions, 1);
 }
@@ -274,16 +276,36 @@ static void say_hello(struct session *s)
 		session_at(s, AT_LMTP) ? "LMTP" : "ESMTP");
 }
 
+static void count_peer(struct session *s)
+{
+	const struct policy_conf *c = s->server->policy.conf;
+	peers_leave(&s->ticket);
+	s->over = (uint8_t)peers_enter(&s->server->peers, &s->peer, c->connections_max, c->rate_max,
+		loop_mono_us(s->task.loop), &s->ticket);
+}
+
+static enum step session_welcome(struct task *t)
+{
+	struct session *s = session_of(t);
+	char ip[NET_ADDR_TEXT];
+	if (!policy_step(s)) { return STEP_WAIT; }
+	if (s->run.action >= POLICY_DEFER) {
+		log_event(LOG_INFO, &s->log, "refused", "peer=%.*s reason=%.*s",
+			STR_ARG(session_ip(s, ip)), STR_ARG(s->run.reason));
+		session_reply_with(s, s->run.reply, s->run.say);
+		session_flush(s);
+		return STEP_CLOSE;
+	}
+	say_hello(s);
+	return session_next(s);
+}
+
 /* Who may come in; the address is known now. */
 enum step session_enter(struct session *s)
 {
 	struct server *sv = s->server;
 	const struct net_addr *peer = conn_peer(s->task.conn); /* for LMTP: who hands over */
 	char ip[NET_ADDR_TEXT];
-	enum reply_id id = REPLY_POLICY_NO;
-	struct str why = STR("");
-	peers_leave(&s->ticket);
-	memset(s->hits, 0, sizeof s->hits);
 	log_event(LOG_DEBUG, &s->log, "connect", "peer=%.*s service=%s", STR_ARG(session_ip(s, ip)),
 		s->service->name);
 	if (sv->sessions_n > sv->conf->sessions_max && !server_make_room(sv)) {
@@ -293,13 +315,10 @@ enum step session_enter(struct session *s)
 		!nets_has(&sv->lmtp_from, peer)) {
 		return session_close(s, REPLY_NO_ACCESS);
 	}
-	if (policy_run(s, POLICY_CONNECT, &id, &why) >= POLICY_DEFER) {
-		log_event(LOG_INFO, &s->log, "refused", "peer=%.*s reason=%.*s",
-			STR_ARG(session_ip(s, ip)), STR_ARG(why));
-		return session_close(s, id);
-	}
-	say_hello(s);
-	return session_next(s);
+	count_peer(s);
+	policy_start(s, STAGE_CONNECT);
+	s->task.step = session_welcome;
+	return STEP_MORE;
 }
 
 static enum step session_greet(struct task *t)
@@ -310,7 +329,7 @@ static enum step session_greet(struct task *t)
 /* Leave clients that must wait for our greeting the time to show that they do not. */
 static enum step session_wait_early(struct session *s)
 {
-	int64_t wait = s->server->policy->early_wait_us;
+	int64_t wait = s->server->policy.conf->early_wait_us;
 	s->task.step = session_greet;
 	if (s->service->tls_first || !session_at(s, AT_MX) || wait == 0) { return STEP_MORE; }
 	task_sleep(&s->task, wait);

@@ -96,41 +96,42 @@ static void list_keywords(struct session *s)
 	}
 }
 
-static bool take_helo(struct session *s, struct str args, bool extended, enum step *next_out)
+static enum step helo_judged(struct task *t)
 {
-	enum reply_id id = REPLY_POLICY_NO;
-	struct str why = STR("");
-	if (!helo_valid(args)) {
-		*next_out = session_answer(s, REPLY_ARGS);
-		return false;
+	struct session *s = session_of(t);
+	if (!policy_step(s)) { return STEP_WAIT; }
+	if (s->run.action >= POLICY_DEFER) {
+		session_set(&s->helo, STR(""));
+		session_reply_with(s, s->run.reply, s->run.say);
+		return session_next(s);
 	}
+	if (s->esmtp) {
+		list_keywords(s);
+	} else {
+		buf_fmt(&s->out, "250 %.*s\r\n", STR_ARG(role_hostname(s->server->role)));
+	}
+	return session_next(s);
+}
+
+static enum step hello(struct session *s, struct str args, bool extended)
+{
+	if (!helo_valid(args)) { return session_answer(s, REPLY_ARGS); }
 	session_reset(s);
 	session_set(&s->helo, args);
 	s->esmtp = extended;
-	if (policy_run(s, POLICY_HELO, &id, &why) >= POLICY_DEFER) {
-		session_set(&s->helo, STR(""));
-		session_reply_with(s, id, why);
-		*next_out = session_next(s);
-		return false;
-	}
-	return true;
+	policy_start(s, STAGE_HELO);
+	s->task.step = helo_judged;
+	return helo_judged(&s->task);
 }
 
 static enum step run_ehlo(struct session *s, struct str args)
 {
-	enum step next;
-	if (!take_helo(s, args, true, &next)) { return next; }
-	list_keywords(s);
-	return session_next(s);
+	return hello(s, args, true);
 }
 
 static enum step run_helo(struct session *s, struct str args)
 {
-	enum step next;
-	if (!take_helo(s, args, false, &next)) { return next; }
-	struct str host = role_hostname(s->server->role);
-	buf_fmt(&s->out, "250 %.*s\r\n", STR_ARG(host));
-	return session_next(s);
+	return hello(s, args, false);
 }
 
 /* --- small commands --- */

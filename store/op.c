@@ -16,8 +16,8 @@ WIRE_TABLE(audit_rcpt, wire_audit_rcpt, WIRE_STR(struct audit_rcpt, rcpt, ADDRES
 	WIRE_U32(struct audit_rcpt, mid), WIRE_U32(struct audit_rcpt, uid),
 	WIRE_U64(struct audit_rcpt, qid));
 WIRE_TABLE(audit_check, wire_audit_check, WIRE_STR(struct audit_check, name, 64),
-	WIRE_STR(struct audit_check, result, 64),
-	WIRE_STR(struct audit_check, detail, OP_TEXT_MAX));
+	WIRE_STR(struct audit_check, result, 64), WIRE_STR(struct audit_check, detail, OP_TEXT_MAX),
+	WIRE_STR(struct audit_check, action, 16), WIRE_STR(struct audit_check, except, 512));
 WIRE_TABLE(audit, wire_audit, WIRE_U64(struct audit, id), WIRE_U64(struct audit, time_us),
 	WIRE_U8(struct audit, kind), WIRE_STR(struct audit, peer, 128),
 	WIRE_STR(struct audit, helo, 512), WIRE_STR(struct audit, proto, 32),

@@ -70,6 +70,8 @@ struct audit_rcpt {
 };
 struct audit_check {
 	struct str name, result, detail;
+	struct str action; /* what followed: note, junk, ...; empty: nothing */
+	struct str except; /* the exception of ours by which nothing followed; else empty */
 };
 struct audit {
 	uint64_t id; /* chosen by the role that received the message; also in its Received line */

@@ -8,7 +8,8 @@
 
 #define HELLO "EHLO c.example.org\r\n"
 #define MAIL "MAIL FROM:<a@example.org>\r\n"
-#define TEXT "From: <one@example.test>\r\nSubject: x\r\n\r\nHello\r\n.\r\n"
+#define FROM "From: <one@example.test>\r\n"
+#define TEXT FROM "Subject: x\r\n\r\nHello\r\n.\r\n"
 
 static struct smtp_fixture f;
 
@@ -47,13 +48,13 @@ static void test_receive(void)
 	CHECK_STR(SAY(&f, MAIL), STR("250/2.1.0"));
 	CHECK_STR(SAY(&f, "RCPT TO:<one@example.test>\r\n"), STR("250/2.1.5"));
 	CHECK_STR(SAY(&f, "DATA\r\n"), STR("354"));
-	CHECK_STR(SAY(&f, "Subject: x\r\n\r\n..dot\r\n.\r\n"), STR("250/2.0.0"));
+	CHECK_STR(SAY(&f, FROM "Subject: x\r\n\r\n..dot\r\n.\r\n"), STR("250/2.0.0"));
 	CHECK(heard("queued as "));
 	CHECK_STR(buf_view(&f.envelope), STR("from=a@example.org local=one@example.test"));
 	CHECK(str_starts(buf_view(&f.body), STR("Received: from c.example.org (local)\r\n"
 						"\tby mx.example.test with ESMTP id ")));
 	CHECK(stored("\tfor <one@example.test>;\r\n"));
-	CHECK(str_ends(buf_view(&f.body), STR("\r\nSubject: x\r\n\r\n.dot\r\n")));
+	CHECK(str_ends(buf_view(&f.body), STR("\r\n" FROM "Subject: x\r\n\r\n.dot\r\n")));
 	CHECK_STR(SAY(&f, "QUIT\r\n"), STR("221/2.0.0."));
 	CHECK_INT(f.audits, 0);
 	smtp_end(&f);
@@ -179,9 +180,8 @@ static void test_smuggling(void)
 	for (size_t i = 0; i < COUNT(endings); i++) {
 		struct buf text = {0};
 		mx("");
-		buf_str(&text,
-			STR(HELLO MAIL
-				"RCPT TO:<one@example.test>\r\nDATA\r\nSubject: x\r\n\r\na"));
+		buf_str(&text, STR(HELLO MAIL "RCPT TO:<one@example.test>\r\nDATA\r\n" FROM
+					      "Subject: x\r\n\r\na"));
 		buf_str(&text, endings[i]);
 		bool ends = str_ends(endings[i], STR("\r\n.\r\n"));
 		if (!ends) {
@@ -265,7 +265,7 @@ static void test_stop(void)
 	CHECK_STR(SAY(&f, ""), STR("421/4.3.2."));
 	f.role.stopping = false;
 	smtp_connect(&f, LISTEN_SMTP);
-	SAY(&f, HELLO MAIL "RCPT TO:<one@example.test>\r\nDATA\r\nSubject: x\r\n");
+	SAY(&f, HELLO MAIL "RCPT TO:<one@example.test>\r\nDATA\r\n" FROM "Subject: x\r\n");
 	f.role.stopping = true; /* what has begun is finished */
 	f.role.ops->stop(&f.role);
 	CHECK_STR(SAY(&f, "\r\nx\r\n.\r\n"), STR("250/2.0.0 421/4.3.2."));
@@ -324,7 +324,7 @@ static void test_big(void)
 	struct buf text = {0};
 	mx("");
 	SAY(&f, HELLO MAIL "RCPT TO:<one@example.test>\r\nDATA\r\n");
-	SAY(&f, "Subject: big\r\n\r\n");
+	SAY(&f, FROM "Subject: big\r\n\r\n");
 	for (int i = 0; i < 20000; i++) { buf_fmt(&text, "line %d of a long text\r\n", i); }
 	CHECK_STR(smtp_say(&f, buf_view(&text)), STR(""));
 	CHECK_STR(SAY(&f, ".\r\n"), STR("250/2.0.0"));
@@ -338,7 +338,7 @@ static void test_too_big(void)
 	struct buf text = {0};
 	mx("smtp.message_max=64K");
 	for (int i = 0; i < 1000; i++) { buf_fmt(&text, "%080d\r\n", i); }
-	SAY(&f, HELLO MAIL "RCPT TO:<one@example.test>\r\nDATA\r\n\r\n");
+	SAY(&f, HELLO MAIL "RCPT TO:<one@example.test>\r\nDATA\r\n" FROM "\r\n");
 	CHECK_STR(smtp_say(&f, buf_view(&text)), STR(""));
 	CHECK_STR(SAY(&f, ".\r\nNOOP\r\n"), STR("552/5.3.4 250/2.0.0"));
 	SAY(&f, MAIL "RCPT TO:<one@example.test>\r\nDATA\r\n");
@@ -355,43 +355,43 @@ static void test_loops(void)
 	mx("smtp.errors_max=100 smtp.errors_soft=100");
 	SAY(&f, HELLO);
 	for (int i = 0; i < 51; i++) { buf_str(&text, STR("Received: x\r\n")); }
-	buf_str(&text, STR("\r\n.\r\n"));
+	buf_str(&text, STR(FROM "\r\n.\r\n"));
 	SAY(&f, MAIL "RCPT TO:<one@example.test>\r\nDATA\r\n");
 	CHECK_STR(smtp_say(&f, buf_view(&text)), STR("554/5.4.6"));
 	SAY(&f, MAIL "RCPT TO:<one@example.test>\r\nDATA\r\n");
 	CHECK_STR(smtp_say(&f, str_skip(buf_view(&text), 13)), STR("250/2.0.0"));
 	SAY(&f, MAIL "RCPT TO:<one@example.test>\r\nDATA\r\n");
-	CHECK_STR(SAY(&f, "Delivered-To: ONE@example.test\r\n\r\n.\r\n"), STR("554/5.4.6"));
+	CHECK_STR(SAY(&f, FROM "Delivered-To: ONE@example.test\r\n\r\n.\r\n"), STR("554/5.4.6"));
 	SAY(&f, MAIL "RCPT TO:<one@example.test>\r\nDATA\r\n");
-	CHECK_STR(SAY(&f, "Delivered-To: two@example.test\r\n\r\n.\r\n"), STR("250/2.0.0"));
+	CHECK_STR(SAY(&f, FROM "Delivered-To: two@example.test\r\n\r\n.\r\n"), STR("250/2.0.0"));
 	buf_fini(&text);
 	smtp_end(&f);
 }
 
 static void test_odd_messages(void)
 {
-	mx("");
+	mx("policy.from=note");
 	SAY(&f, HELLO MAIL "RCPT TO:<one@example.test>\r\nDATA\r\n");
 	CHECK_STR(SAY(&f, ".\r\n"), STR("250/2.0.0"));
 	CHECK(str_ends(buf_view(&f.body), STR("+0000\r\n\r\n")));
 	SAY(&f, MAIL "RCPT TO:<one@example.test>\r\nDATA\r\n");
-	CHECK_STR(SAY(&f, "Subject: only\r\n.\r\n"), STR("250/2.0.0"));
+	CHECK_STR(SAY(&f, FROM "Subject: only\r\n.\r\n"), STR("250/2.0.0"));
 	CHECK(str_ends(buf_view(&f.body), STR("Subject: only\r\n\r\n")));
 	SAY(&f, MAIL "RCPT TO:<one@example.test>\r\nDATA\r\n");
-	CHECK_STR(SAY(&f, "Subject: a\0b\r\n\r\n.\r\n"), STR("550/5.6.0"));
+	CHECK_STR(SAY(&f, FROM "Subject: a\0b\r\n\r\n.\r\n"), STR("550/5.6.0"));
 	SAY(&f, MAIL "RCPT TO:<one@example.test>\r\nDATA\r\n");
-	CHECK_STR(SAY(&f, "Subject: x\r\n\r\n.\r\n"), STR("250/2.0.0"));
+	CHECK_STR(SAY(&f, FROM "Subject: x\r\n\r\n.\r\n"), STR("250/2.0.0"));
 	CHECK(str_ends(buf_view(&f.body), STR("Subject: x\r\n\r\n")));
 	smtp_end(&f);
 }
 
 static void test_bdat(void)
 {
-	mx("smtp.errors_max=100 smtp.errors_soft=100");
+	mx("policy.from=note smtp.errors_max=100 smtp.errors_soft=100");
 	SAY(&f, HELLO);
 	CHECK_STR(SAY(&f, "BDAT 6\r\nNOOP\r\nNOOP\r\n"), STR("503/5.5.1 250/2.0.0"));
 	SAY(&f, MAIL "RCPT TO:<one@example.test>\r\n");
-	CHECK_STR(SAY(&f, "BDAT 14\r\nSubject: x\r\n\r\nBDAT 7\r\n.\r\nab\r\nRCPT "
+	CHECK_STR(SAY(&f, "BDAT 40\r\n" FROM "Subject: x\r\n\r\nBDAT 7\r\n.\r\nab\r\nRCPT "
 			  "TO:<two@example.test>\r\n"
 			  "DATA\r\nBDAT 0 LAST\r\n"),
 		STR("250/2.0.0 250/2.0.0 503/5.5.1 503/5.5.1 250/2.0.0"));

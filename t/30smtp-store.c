@@ -196,7 +196,7 @@ static void check_record(uint32_t aid, size_t prefix_len, size_t header_len)
 	CHECK_INT(rec.header_len, header_len);
 	CHECK_INT(rec.parts[0].header_len, header_len);
 	CHECK_INT(rec.parts[0].body_len, o.size - header_len);
-	CHECK_STR(rec.hot, STR("Subject: big\r\n"));
+	CHECK_STR(rec.hot, STR("Subject: big\r\nFrom: y@z\r\n"));
 	snap_end(&sn);
 	arena_fini(&a);
 }
@@ -212,7 +212,8 @@ static void test_delivered(void)
 		    "RCPT TO:<second@example.test>\r\nRCPT TO:<third@example.test>\r\nDATA\r\n"));
 	CHECK(str_find(buf_view(&c.heard), STR("550 5.1.1 ")) > 0);
 	CHECK(str_find(buf_view(&c.heard), STR("354 ")) > 0);
-	CHECK(str_starts(say(&c, STR("Subject: x\r\n\r\n..Hello\r\n.\r\n")), STR("250 2.0.0 ")));
+	CHECK(str_starts(say(&c, STR("From: <a@b.c>\r\nSubject: x\r\n\r\n..Hello\r\n.\r\n")),
+		STR("250 2.0.0 ")));
 	read_only_message(fx.aid, &text);
 	CHECK(str_starts(buf_view(&text), STR("Return-Path: <a@example.org>\r\n"
 					      "Delivered-To: u+x@example.test\r\n"
@@ -237,7 +238,7 @@ static size_t received_len(struct str text)
    Received field that was written when all the rest had come. */
 static void check_size(size_t size)
 {
-	static const struct str header = STR("Subject: big\r\nX: y\r\n\r\n");
+	static const struct str header = STR("Subject: big\r\nFrom: y@z\r\n\r\n");
 	static const struct str prefix = STR("Return-Path: <>\r\nDelivered-To: u@example.test\r\n");
 	struct client c;
 	struct buf sent = {0}, text = {0};

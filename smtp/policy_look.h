@@ -1,0 +1,31 @@
+/* How the checks look, by stage; for the table in policy.c alone. */
+#pragma once
+
+#include "smtp/session.h"
+
+enum look {
+	LOOK_WAIT,  /* return STEP_WAIT; looks again when woken */
+	LOOK_SKIP,  /* there is nothing to look at */
+	LOOK_PASS,  /* all right */
+	LOOK_HIT,   /* the action follows */
+	LOOK_UNSURE /* it could not be found out now: never refuses, never makes junk */
+};
+
+/* What a check says beyond that. Strings from `arena`, or static. */
+struct looked {
+	struct arena *arena; /* lives as long as the finding */
+	struct str result;   /* empty = pass, hit or temperror */
+	struct str detail;
+	struct str say;          /* stands behind the reply's text; empty = `detail` */
+	enum reply_id no;        /* instead of the row's reply when it refuses; REPLY_N = that */
+	enum policy_action wish; /* for POLICY_FOLLOW */
+};
+
+typedef enum look look_fn(struct session *s, struct looked *l);
+
+/* policy_client.c: connect, HELO */
+look_fn look_connections, look_rate, look_early, look_helo;
+/* policy_envelope.c: MAIL, RCPT */
+look_fn look_size, look_routed;
+/* policy_message.c: header, end of data */
+look_fn look_from, look_hops, look_loop, look_spf, look_dkim, look_dmarc;
