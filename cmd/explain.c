@@ -142,7 +142,7 @@ static int explain(struct admin *a, const char *text, bool json)
 	int shown = 0;
 	if (admin_snap(a, &sn) < 0) { return EX_TEMPFAIL; }
 	if (json) { printf("["); }
-	if (id_parse(str_of(text), &id) == 0 && snap_audit(&sn, id, &a->arena, &au) == 0) {
+	if (id_parse(str_of(text), &id) == 0 && snap_audit(&sn, id, -1, &a->arena, &au) == 0) {
 		shown = 1;
 		if (json) {
 			print_json(&au, true);

@@ -6,11 +6,11 @@
 
 int audit_put(struct apply *ap, const struct audit *au)
 {
-	struct key at = key_ids((uint64_t)au->time_us, au->id), id = key_id(au->id);
-	struct rec_time when = {au->time_us};
+	struct key at = key_ids((uint64_t)au->time_us, au->id),
+		   id = key_ids(au->id, (uint64_t)au->time_us);
 	if (au->id == 0) { return 0; }
 	int rc = ap_put(ap, TB_AUDIT, &at, au, 0);
-	return rc < 0 ? rc : ap_put(ap, TB_AUDITID, &id, &when, 0);
+	return rc < 0 ? rc : ap_key_put(ap, TB_AUDITID, &id);
 }
 
 int apply_audit(struct apply *ap, const void *request, void *reply)

@@ -27,13 +27,13 @@ enum table {
 	TB_QR,      /* qid8 n4 */
 	TB_QDUE,    /* time8 qid8 n4 */
 	TB_AUDIT,   /* time8 id8 */
-	TB_AUDITID, /* id8: time8 */
+	TB_AUDITID, /* id8 time8 */
 	TB_N
 };
 extern const char *const table_names[TB_N];
 
 enum {
-	SCHEMA_VERSION = 1,
+	SCHEMA_VERSION = 2,
 	KEY_MAX = 500, /* below LMDB's 511 */
 	READERS_MAX = 512
 };

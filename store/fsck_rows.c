@@ -40,7 +40,7 @@ static void check_table(struct fsck *f, enum table tb)
 void fsck_records(struct fsck *f)
 {
 	static const enum table tables[] = {TB_ACCT, TB_ADDR, TB_CRED, TB_DOMAIN, TB_MBOX, TB_MNAME,
-		TB_MSG, TB_KW, TB_OBJ, TB_UPLOAD, TB_THREAD, TB_Q, TB_QR, TB_AUDIT, TB_AUDITID};
+		TB_MSG, TB_KW, TB_OBJ, TB_UPLOAD, TB_THREAD, TB_Q, TB_QR, TB_AUDIT};
 	for (size_t i = 0; i < COUNT(tables); i++) { check_table(f, tables[i]); }
 }
 
@@ -203,24 +203,19 @@ void fsck_audit(struct fsck *f)
 {
 	struct key at = key_none();
 	while (fsck_next(f, TB_AUDIT, &at, 0, NULL)) {
-		struct key id = key_id(get_be64(at.p + 8));
-		struct rec_time when = {(int64_t)get_be64(at.p)}, there;
-		if ((ap_get(&f->ap, TB_AUDITID, &id, &there) < 0 || there.us != when.us) &&
+		struct key id = key_ids(get_be64(at.p + 8), get_be64(at.p));
+		if (!ap_has(&f->ap, TB_AUDITID, &id) &&
 			fsck_found(f, "audit: a record that its id does not lead to")) {
-			fsck_do(f, ap_put(&f->ap, TB_AUDITID, &id, &when, 0));
+			fsck_do(f, ap_key_put(&f->ap, TB_AUDITID, &id));
 		}
 		key_step(&at);
 	}
 	at = key_none();
-	MDB_val v;
-	while (fsck_next(f, TB_AUDITID, &at, 0, &v)) {
-		struct rec_time when;
-		if (rec_unpack(TB_AUDITID, v, NULL, &when) == 0) {
-			struct key row = key_ids((uint64_t)when.us, get_be64(at.p));
-			if (!ap_has(&f->ap, TB_AUDIT, &row) &&
-				fsck_found(f, "audit: an id without its record")) {
-				fsck_do(f, ap_del(&f->ap, TB_AUDITID, &at));
-			}
+	while (fsck_next(f, TB_AUDITID, &at, 0, NULL)) {
+		struct key row = key_ids(get_be64(at.p + 8), get_be64(at.p));
+		if (!ap_has(&f->ap, TB_AUDIT, &row) &&
+			fsck_found(f, "audit: an id without its record")) {
+			fsck_do(f, ap_del(&f->ap, TB_AUDITID, &at));
 		}
 		key_step(&at);
 	}

@@ -19,6 +19,15 @@ static int first_row(struct store *s, MDB_txn *txn, enum table tb, struct key *k
 	return key_str(k_out, val_str(key)) ? 0 : ERR_DAMAGED;
 }
 
+/* What a table takes in the file. */
+static uint64_t octets_of(struct store *s, MDB_txn *txn, enum table tb)
+{
+	MDB_stat st = {0};
+	mdb_stat(txn, s->dbi[tb], &st);
+	return (uint64_t)(st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages) *
+	       st.ms_psize;
+}
+
 /* Uploads have ascending ids, so the first is the oldest. */
 static int drop_uploads(struct store *s, MDB_txn *txn, int64_t now_us)
 {
@@ -44,13 +53,11 @@ static int drop_audits(
 	for (int i = 0; i < STEP_ROWS; i++) {
 		struct key k;
 		MDB_val v;
-		MDB_stat st;
 		int rc = first_row(s, txn, TB_AUDIT, &k, &v);
 		if (rc < 0) { return rc == ERR_GONE ? 0 : rc; }
-		mdb_stat(txn, s->dbi[TB_AUDIT], &st);
 		bool old = (int64_t)get_be64(k.p) + limits->audit_keep_us < now_us;
-		if (!old && st.ms_entries <= limits->audit_max) { return 0; }
-		struct key id = key_id(get_be64(k.p + 8));
+		if (!old && octets_of(s, txn, TB_AUDIT) <= limits->audit_max) { return 0; }
+		struct key id = key_ids(get_be64(k.p + 8), get_be64(k.p));
 		rc = rec_del(s, txn, TB_AUDITID, &id);
 		if (rc == 0 || rc == ERR_GONE) { rc = rec_del(s, txn, TB_AUDIT, &k); }
 		if (rc < 0) { return rc; }
@@ -64,7 +71,6 @@ static bool anything_due(struct store *s, const struct maintain_limits *limits, 
 	struct snap sn;
 	struct key k;
 	MDB_val v;
-	MDB_stat st;
 	struct rec_time begun;
 	bool due = false;
 	if (snap_begin(s, &sn) < 0) { return false; }
@@ -75,8 +81,7 @@ static bool anything_due(struct store *s, const struct maintain_limits *limits, 
 	}
 	if (first_row(s, sn.txn, TB_AUDIT, &k, &v) == 0) {
 		due |= (int64_t)get_be64(k.p) + limits->audit_keep_us < now_us;
-		mdb_stat(sn.txn, s->dbi[TB_AUDIT], &st);
-		due |= st.ms_entries > limits->audit_max;
+		due |= octets_of(s, sn.txn, TB_AUDIT) > limits->audit_max;
 	}
 	snap_end(&sn);
 	return due;

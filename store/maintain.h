@@ -6,7 +6,7 @@
 
 struct maintain_limits {
 	int64_t audit_keep_us;
-	uint64_t audit_max; /* records */
+	uint64_t audit_max; /* octets of the table */
 };
 
 /* One bounded transaction of work. 1 when there is more to do at once, 0, ERR_*. */

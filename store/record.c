@@ -78,7 +78,6 @@ static const struct wire *const table_wire[TB_N] = {
 	[TB_Q] = &wire_q,
 	[TB_QR] = &wire_qr,
 	[TB_AUDIT] = &wire_audit,
-	[TB_AUDITID] = &wire_time,
 };
 
 uint32_t rec_sum(struct str s)

@@ -26,8 +26,8 @@ static const struct conf_row rows[] = {
 			"deleting go on."),
 	ROW("audit_keep", CONF_DURATION, audit_keep_us, .min = 3600, .max = 3650 * 86400,
 		.def = "30d", .help = "How long the reasons for every message are kept."),
-	ROW("audit_max", CONF_INT, audit_max, .min = 1000, .max = 100000000, .def = "1000000",
-		.unit = "records", .help = "Most audit records kept; the oldest go first."),
+	ROW("audit_max", CONF_SIZE, audit_max, .min = 1024 * 1024, .max = UINT64_C(1) << 40,
+		.def = "1G", .help = "Room that audit records may take; the oldest go first."),
 };
 const struct conf_section store_conf_section = {
 	.name = "store", .rows = rows, .n = COUNT(rows), .size = sizeof(struct store_conf)};

@@ -189,13 +189,16 @@ int snap_queue_due_next(struct snap *sn, const struct queue_due *after, struct q
 
 /* --- audit --- */
 
-int snap_audit(struct snap *sn, uint64_t id, struct arena *a, struct audit *out)
+int snap_audit(struct snap *sn, uint64_t id, int64_t after_us, struct arena *a, struct audit *out)
 {
-	struct key k = key_id(id);
-	struct rec_time at;
-	int rc = rec_get(sn->store, sn->txn, TB_AUDITID, &k, NULL, &at);
+	struct key after = key_id(id);
+	struct str key;
+	MDB_val v;
+	if (after_us >= 0) { key_u64(&after, (uint64_t)after_us); }
+	int rc = row_after(sn, TB_AUDITID, &after, &key, &v);
 	if (rc < 0) { return rc; }
-	k = key_ids((uint64_t)at.us, id);
+	if (key.n != 16 || get_be64(key.p) != id) { return ERR_GONE; }
+	struct key k = key_ids(get_be64(key.p + 8), id);
 	return rec_get(sn->store, sn->txn, TB_AUDIT, &k, a, out);
 }
 

@@ -250,7 +250,8 @@ int snap_queue_due_next(struct snap *sn, const struct queue_due *after, struct q
 /* --- audit --- */
 
 struct audit; /* store/op.h */
-int snap_audit(struct snap *sn, uint64_t id, struct arena *a, struct audit *out);
+/* The records of an id in order of time: the one behind `after_us` (-1 = the first). ERR_GONE. */
+int snap_audit(struct snap *sn, uint64_t id, int64_t after_us, struct arena *a, struct audit *out);
 /* Newest first: the record before (time_us, id); start with INT64_MAX, UINT64_MAX. */
 int snap_audit_prev(
 	struct snap *sn, int64_t time_us, uint64_t id, struct arena *a, struct audit *out);

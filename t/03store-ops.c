@@ -2,6 +2,7 @@
 #include <openssl/sha.h>
 
 #include "store/apply.h"
+#include "store/maintain.h"
 #include "t/store_fixture.h"
 #include "t/tap.h"
 
@@ -139,7 +140,7 @@ static void test_deliver_many(void)
 	CHECK_STR(r.rcpt, STR("y@remote.test"));
 	CHECK_INT(snap_queue_due_next(&sn, &(struct queue_due){0}, &due), 0);
 	CHECK_INT(due.qid, reply.qid);
-	CHECK_INT(snap_audit(&sn, 77, &f.a, &au), 0);
+	CHECK_INT(snap_audit(&sn, 77, -1, &f.a, &au), 0);
 	CHECK_INT(au.rcpts[0].uid, 1);
 	CHECK_INT(au.rcpts[0].mid, reply.results[1].mid);
 	CHECK_INT(au.rcpts[1].qid, reply.qid);
@@ -812,6 +813,83 @@ static void test_fsck(void)
 	check_damages(true);
 }
 
+static void put_audits(struct fixture *f, uint64_t id, int64_t time_us, size_t octets)
+{
+	static char text[OP_TEXT_MAX];
+	memset(text, 'x', sizeof text);
+	struct audit au = {.id = id, .time_us = time_us, .reply = str_make(text, octets)};
+	struct op_audit op = {&au, 1};
+	CHECK_INT(apply(f, &OP_AUDIT, &op, NULL), 0);
+}
+
+static void maintain(struct fixture *f, const struct maintain_limits *limits, int64_t now_us)
+{
+	int rc;
+	do {
+		rc = store_maintain(f->s, limits, now_us);
+	} while (rc == 1);
+	CHECK_INT(rc, 0);
+}
+
+/* Of a message that was queued there are several records under one id. */
+static void test_audits(void)
+{
+	static const int64_t day = 86400 * SECOND_US, now = 40 * day;
+	struct maintain_limits limits = {30 * day, 1024 * 1024};
+	struct fixture f;
+	struct snap sn;
+	struct audit au;
+	fixture_start(&f);
+	put_audits(&f, 7, 20 * day, 10);
+	put_audits(&f, 6, 21 * day, 11);
+	put_audits(&f, 7, 22 * day, 12);
+	put_audits(&f, 7, 5 * day, 13);
+	CHECK_INT(fixture_fsck(&f, false), 0);
+	maintain(&f, &limits, now);
+	CHECK_INT(snap_begin(f.s, &sn), 0);
+	CHECK_INT(snap_audit(&sn, 7, -1, &f.a, &au), 0);
+	CHECK_INT(au.time_us, 20 * day);
+	CHECK_INT(snap_audit(&sn, 7, au.time_us, &f.a, &au), 0);
+	CHECK_INT(au.time_us, 22 * day);
+	CHECK_INT(snap_audit(&sn, 7, au.time_us, &f.a, &au), ERR_GONE);
+	CHECK_INT(snap_audit(&sn, 5, -1, &f.a, &au), ERR_GONE);
+	snap_end(&sn);
+	for (uint64_t i = 0; i < 1000; i++) {
+		put_audits(&f, 100 + i, 23 * day + (int64_t)i, OP_TEXT_MAX);
+	}
+	maintain(&f, &limits, now);
+	CHECK_INT(snap_begin(f.s, &sn), 0);
+	CHECK_INT(snap_audit(&sn, 7, -1, &f.a, &au), ERR_GONE); /* the oldest went first */
+	CHECK_INT(snap_audit(&sn, 100, -1, &f.a, &au), ERR_GONE);
+	CHECK_INT(snap_audit(&sn, 900, -1, &f.a, &au), 0); /* and no more than had to */
+	CHECK_INT(snap_audit(&sn, 1099, -1, &f.a, &au), 0);
+	snap_end(&sn);
+	CHECK_INT(fixture_fsck(&f, false), 0);
+	fixture_end(&f);
+}
+
+/* A store that an older posthouse wrote. */
+static void test_schema(void)
+{
+	struct fixture f;
+	struct rec_schema old = {SCHEMA_VERSION - 1};
+	struct key k = key_none();
+	struct store *s;
+	struct err e = {{0}};
+	MDB_txn *txn;
+	fixture_start(&f);
+	key_str(&k, STR("schema"));
+	CHECK_INT(mdb_txn_begin(f.s->env, NULL, 0, &txn), 0);
+	CHECK_INT(rec_put(f.s, txn, TB_META, &k, &old, 0), 0);
+	CHECK_INT(mdb_txn_commit(txn), 0);
+	store_close(f.s);
+	CHECK_INT(store_open(f.dir, STORE_WRITE, &s, &e), ERR_DAMAGED);
+	CHECK(str_find(str_of(e.text), STR("use the version that wrote it")) > 0);
+	CHECK_INT(store_open(f.dir, STORE_READ, &s, &e), ERR_DAMAGED);
+	f.s = NULL;
+	fixture_end(&f);
+}
+
 static void test_ids(void)
 {
 	char text[ID_TEXT];
@@ -847,6 +925,8 @@ int main(int argc, char **argv)
 		{"one writer", test_lock},
 		{"random operations", test_random},
 		{"fsck finds and mends", test_fsck},
+		{"audit records", test_audits},
+		{"another schema", test_schema},
 		{"ids as text", test_ids},
 	};
 	return tap_run(cases, COUNT(cases), argc, argv);
