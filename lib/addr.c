@@ -11,9 +11,13 @@ struct reader {
 	struct addr *list;
 	size_t n, cap;
 	bool in_group;
-	struct buf phrase;  /* the words read, one space where a gap was */
-	struct buf joined;  /* the same without gaps: a local part or a domain */
-	struct str comment; /* the last one: "user@host (Name)" */
+	bool wary;           /* "a@b <c@d>" names both */
+	bool odd;            /* something was skipped or repaired */
+	bool odd_local;      /* the words read are no local part */
+	bool word, word_dot; /* there was a word before, an atom ending with a dot */
+	struct buf phrase;   /* the words read, one space where a gap was */
+	struct buf joined;   /* the same without gaps: a local part or a domain */
+	struct str comment;  /* the last one: "user@host (Name)" */
 };
 
 static int put(struct reader *r, struct addr one)
@@ -45,10 +49,24 @@ static bool skip_gap(struct reader *r)
 		}
 		if (!at(r, '(')) { return r->rest.n != before; }
 		size_t n = head_comment_length(r->rest);
-		bool closed = r->rest.p[n - 1] == ')';
+		bool closed = head_comment_closed(r->rest);
+		r->odd |= !closed;
 		r->comment = str_trim(str_sub(r->rest, 1, n - 1 - closed));
 		r->rest = str_skip(r->rest, n);
 	}
+}
+
+/* local-part = word *("." word) (RFC 5322 4.4), but for dots too many, which are met. */
+static void judge_word(struct reader *r, struct str raw)
+{
+	bool quoted = raw.p[0] == '"';
+	bool joins = !r->word || r->word_dot || raw.p[0] == '.';
+	r->odd_local |= !joins;
+	for (size_t i = 0; i < raw.n && !quoted; i++) {
+		r->odd_local |= memchr("[]\\", raw.p[i], 3) != NULL;
+	}
+	r->word = true;
+	r->word_dot = !quoted && raw.p[raw.n - 1] == '.';
 }
 
 static void add_word(struct reader *r, struct str word, bool gap)
@@ -65,12 +83,14 @@ static char read_words(struct reader *r)
 	static const char ends[] = "()<>:;@,\" \t\r\n";
 	buf_reset(&r->phrase);
 	buf_reset(&r->joined);
+	r->odd_local = r->word = false;
 	for (;;) {
 		bool gap = skip_gap(r);
 		size_t n = 0;
 		if (!r->rest.n) { return 0; }
 		if (at(r, '"')) {
 			n = head_quoted_length(r->rest);
+			r->odd |= !head_quoted_closed(r->rest);
 			add_word(r, head_unquote(str_sub(r->rest, 0, n), r->a), gap);
 		} else {
 			while (n < r->rest.n && !memchr(ends, r->rest.p[n], sizeof ends - 1)) {
@@ -78,8 +98,10 @@ static char read_words(struct reader *r)
 			}
 			if (!n && !at(r, ')')) { return r->rest.p[0]; }
 			add_word(r, str_sub(r->rest, 0, n), gap);
+			r->odd |= n == 0;
 			n += n == 0; /* a stray ")" */
 		}
+		judge_word(r, str_sub(r->rest, 0, n));
 		r->rest = str_skip(r->rest, n);
 	}
 }
@@ -130,14 +152,19 @@ static void read_angle(struct reader *r, struct addr *one)
 {
 	r->rest = str_skip(r->rest, 1);
 	(void)skip_gap(r); /* a gap means nothing here */
-	if (at(r, '@')) { one->route = read_route(r); }
+	if (at(r, '@')) {
+		one->route = read_route(r);
+		r->odd = true; /* it hides the address from those who know no routes */
+	}
 	char end = read_words(r);
 	one->local = arena_dup(r->a, buf_view(&r->joined));
+	r->odd |= r->odd_local;
 	if (end == '@') {
 		r->rest = str_skip(r->rest, 1);
 		one->domain = read_domain(r);
 	}
 	(void)skip_gap(r); /* before the bracket */
+	r->odd |= !at(r, '>');
 	if (at(r, '>')) { r->rest = str_skip(r->rest, 1); }
 }
 
@@ -147,6 +174,7 @@ static void skip_to_separator(struct reader *r)
 	(void)skip_gap(r); /* comments may hold separators */
 	while (r->rest.n && !at(r, ',') && !at(r, ';')) {
 		size_t n = at(r, '"') ? head_quoted_length(r->rest) : 1;
+		r->odd = true;
 		r->rest = str_skip(r->rest, n);
 		(void)skip_gap(r); /* as above */
 	}
@@ -154,22 +182,34 @@ static void skip_to_separator(struct reader *r)
 
 static int read_mailbox(struct reader *r, char end)
 {
+	int rc = 0;
 	struct addr one = {.kind = ADDR_MAILBOX};
 	r->comment = STR("");
 	if (end == '<') {
 		one.name = arena_dup(r->a, buf_view(&r->phrase));
 		read_angle(r, &one);
 	} else if (end == '@') {
+		bool odd_local = r->odd_local || !r->joined.n;
 		one.local = arena_dup(r->a, buf_view(&r->joined));
 		r->rest = str_skip(r->rest, 1);
 		one.domain = read_domain(r);
 		(void)skip_gap(r); /* the comment that may name the person */
 		one.name = r->comment;
+		if (r->wary && at(r, '<')) {
+			/* a name that looks like an address, not quoted as it must be: some readers
+			   show the one, some the other */
+			rc = put(r, one);
+			one = (struct addr){.kind = ADDR_MAILBOX};
+			read_angle(r, &one);
+		} else {
+			r->odd |= odd_local;
+		}
 	} else if (end != ':') {
 		one.local = arena_dup(r->a, buf_view(&r->phrase));
 	}
 	skip_to_separator(r);
-	return end == '<' || end == '@' || one.local.n ? put(r, one) : 0;
+	if (rc == 0 && (end == '<' || end == '@' || one.local.n)) { rc = put(r, one); }
+	return rc;
 }
 
 static int read_group_start(struct reader *r)
@@ -201,15 +241,41 @@ static int read_element(struct reader *r)
 	return rc;
 }
 
+static int read_list(struct reader *r, struct addr **out, size_t *n_out)
+{
+	int rc = 0;
+	while (rc == 0 && r->rest.n) { rc = read_element(r); }
+	if (rc == 0) { rc = read_group_end(r); }
+	buf_fini(&r->phrase);
+	buf_fini(&r->joined);
+	*out = r->list;
+	*n_out = r->n;
+	return rc;
+}
+
 int addr_parse(struct str value, struct arena *a, struct addr **out, size_t *n_out)
 {
 	struct reader r = {.rest = value, .a = a};
-	int rc = 0;
-	while (rc == 0 && r.rest.n) { rc = read_element(&r); }
-	if (rc == 0) { rc = read_group_end(&r); }
-	buf_fini(&r.phrase);
-	buf_fini(&r.joined);
-	*out = r.list;
-	*n_out = r.n;
+	return read_list(&r, out, n_out);
+}
+
+/* A CR or LF that is no part of a fold, or another control. */
+static bool has_control(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+		bool fold = str_starts(str_skip(s, i), STR("\r\n"));
+		i += fold;
+		if ((c < 0x20 && c != '\t' && !fold) || c == 0x7f) { return true; }
+	}
+	return false;
+}
+
+int addr_parse_wary(
+	struct str value, struct arena *a, struct addr **out, size_t *n_out, bool *clear_out)
+{
+	struct reader r = {.rest = value, .a = a, .wary = true};
+	int rc = read_list(&r, out, n_out);
+	*clear_out = !r.odd && !has_control(value);
 	return rc;
 }

@@ -19,3 +19,9 @@ struct addr {
 /* ERR_LIMIT beyond ADDRS_MAX; what is malformed is skipped to the next comma. `a` holds the result.
  */
 int addr_parse(struct str value, struct arena *a, struct addr **out, size_t *n_out);
+/* The same for who must not be fooled: *clear_out is false when another reader could find other
+   addresses, because the value is not what RFC 5322 allows or has an obsolete route. A bare address
+   before one in brackets, "a@b <c@d>", is told as both. Dots too many in a local part and unquoted
+   specials in a name are let pass. */
+int addr_parse_wary(
+	struct str value, struct arena *a, struct addr **out, size_t *n_out, bool *clear_out);

@@ -50,6 +50,20 @@ bool head_next(struct str *rest, struct head_field *out)
 	return true;
 }
 
+bool head_name_like(const struct head_field *f, struct str name)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < f->whole.n; i++) {
+		unsigned char c = (unsigned char)f->whole.p[i];
+		if (c == ':') { return n == name.n; }
+		if (c <= 0x20 || c >= 0x7f) { continue; }
+		if (n == name.n || ascii_lower((char)c) != ascii_lower(name.p[n++])) {
+			return false;
+		}
+	}
+	return false;
+}
+
 bool head_find(struct str header, struct str name, unsigned nth, struct str *value_out)
 {
 	struct head_field f;
@@ -88,7 +102,13 @@ size_t head_quoted_length(struct str s)
 	return MIN(closing_quote(s) + 1, s.n);
 }
 
-size_t head_comment_length(struct str s)
+bool head_quoted_closed(struct str s)
+{
+	return closing_quote(s) < s.n;
+}
+
+/* Offset of the closing bracket, s.n without one. */
+static size_t closing_bracket(struct str s)
 {
 	size_t depth = 0, i = 0;
 	for (; i < s.n; i++) {
@@ -98,10 +118,20 @@ size_t head_comment_length(struct str s)
 		} else if (c == '(') {
 			depth++;
 		} else if (c == ')' && --depth == 0) {
-			return i + 1;
+			return i;
 		}
 	}
 	return s.n;
+}
+
+size_t head_comment_length(struct str s)
+{
+	return MIN(closing_bracket(s) + 1, s.n);
+}
+
+bool head_comment_closed(struct str s)
+{
+	return closing_bracket(s) < s.n;
 }
 
 struct str head_unquote(struct str quoted, struct arena *a)

@@ -14,6 +14,9 @@ struct head_field {
 /* Cut the next field off *rest. False at the end of the header (at the empty line or of input). A
    bare LF ends a line too: stored messages may come from APPEND. */
 bool head_next(struct str *rest, struct head_field *out);
+/* Could a reader that forgives what RFC 5322 does not allow take the line for a field of that name?
+   What no name can hold (blanks, controls, octets beyond ASCII) is overlooked. */
+bool head_name_like(const struct head_field *f, struct str name);
 /* The `nth` (0 = first) field of that name, its raw value; false when there is none. */
 bool head_find(struct str header, struct str name, unsigned nth, struct str *value_out);
 /* Without CRLFs, blanks trimmed at both ends (RFC 5322 2.2.3). */

@@ -12,6 +12,9 @@ static inline bool head_blank(char c)
    one that is never closed goes to the end. */
 size_t head_quoted_length(struct str s);
 size_t head_comment_length(struct str s);
+/* Is it closed? */
+bool head_quoted_closed(struct str s);
+bool head_comment_closed(struct str s);
 /* What a quoted string says: without quotes, backslashes and folds. Borrowed when nothing changes,
    else from `a`. */
 struct str head_unquote(struct str quoted, struct arena *a);

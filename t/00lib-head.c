@@ -292,6 +292,95 @@ static void test_addresses(void)
 	}
 }
 
+static void test_wary(void)
+{
+	static const struct {
+		struct str in, out; /* "?" in front: not clear */
+	} rows[] = {
+		{STR("a@b"), STR("[||a|b]")},
+		{STR("a@b, , \"c d\"@e (x), g: <h@i>;"), STR("[||a|b][x||c d|e]g{[||h|i]}")},
+		{STR("Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>"),
+			STR("[Pete||pete|silly.test]")},
+		{STR("Joe Q. Public <john . q . public @ example . com>"),
+			STR("[Joe Q. Public||john.q.public|example.com]")},
+		{STR("[list] O'Neil\\ <a..b.@c>\r\n "), STR("[[list] O'Neil\\||a..b.|c]")},
+		{STR("a@b <c@d>"), STR("[||a|b][||c|d]")},
+		{STR("x a@b <c@d>, e@f"), STR("[||xa|b][||c|d][||e|f]")},
+		{STR("\"a@b\" <c@d>"), STR("[a@b||c|d]")},
+		{STR("\"a@b\"@c"), STR("[||a@b|c]")},
+		{STR("root"), STR("[||root|]")},
+		{STR("a@b; c@d"), STR("[||a|b][||c|d]")},
+		{STR("g: a@b"), STR("g{[||a|b]}")},
+		{STR("a@b <c@d> <e@f>"), STR("?[||a|b][||c|d]")},
+		{STR("<a@b> c@d"), STR("?[||a|b]")},
+		{STR("<a@b><c@d>"), STR("?[||a|b]")},
+		{STR("a@b@c"), STR("?[||a|b]")},
+		{STR("a@b c"), STR("?[||a|b]")},
+		{STR("a b@c"), STR("?[||ab|c]")},
+		{STR("\"a\"b@c"), STR("?[||ab|c]")},
+		{STR("\"a.\" b@c"), STR("?[||a.b|c]")},
+		{STR("a[@c"), STR("?[||a[|c]")},
+		{STR("<a\\@c>"), STR("?[||a\\|c]")},
+		{STR("@c"), STR("?[|||c]")},
+		{STR("<@x:a@b>"), STR("?[|@x|a|b]")},
+		{STR("<@x a@b>"), STR("?[|||x]")},
+		{STR("<a@b"), STR("?[||a|b]")},
+		{STR("<a@b, c@d"), STR("?[||a|b][||c|d]")},
+		{STR("a@b)"), STR("?[||a|b]")},
+		{STR(")a@b"), STR("?[||a|b]")},
+		{STR("a@b (never closed"), STR("?[never closed||a|b]")},
+		{STR("a@b (x\\)"), STR("?[x\\)||a|b]")},
+		{STR("\"never closed <a@b>"), STR("?[||never closed <a@b>|]")},
+		{STR("g: h: a@b;"), STR("?g{}")},
+		{STR("a@b:c@d"), STR("?[||a|b:c]")},
+		{STR("a@b\r"), STR("?[||a|b]")},
+		{STR("a@b\n"), STR("?[||a|b]")},
+		{STR("a\x7f@b"), STR("?[||a\x7f|b]")},
+		{STR("a\0@b"), STR("?[||a\0|b]")},
+	};
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct arena a = {0};
+		struct addr *list;
+		size_t n;
+		bool clear;
+		struct buf b = {0};
+		CHECK_INT(addr_parse_wary(rows[i].in, &a, &list, &n, &clear), 0);
+		if (!clear) { buf_chr(&b, '?'); }
+		for (size_t k = 0; k < n; k++) { describe_addr(&list[k], &b); }
+		CHECK_STR(buf_view(&b), rows[i].out);
+		buf_fini(&b);
+		arena_fini(&a);
+	}
+}
+
+static void test_name_like(void)
+{
+	static const struct {
+		struct str line;
+		bool like;
+	} rows[] = {
+		{STR("From: x"), true},
+		{STR("FROM \t: x"), true},
+		{STR(" From: x"), true},
+		{STR("F\0rom: x"), true},
+		{STR("From\xc2\xa0: x"), true},
+		{STR("Fr\r\n om: x"), true},
+		{STR("From x: y"), false},
+		{STR("From"), false},
+		{STR("Fro: m"), false},
+		{STR(":From:"), false},
+		{STR("XFrom:"), false},
+	};
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct str rest = rows[i].line;
+		struct head_field f;
+		CHECK(head_next(&rest, &f));
+		if (head_name_like(&f, STR("From")) != rows[i].like) {
+			tap_fail(__FILE__, __LINE__, "row %zu", i);
+		}
+	}
+}
+
 static void test_address_limit(void)
 {
 	struct arena a = {0};
@@ -321,6 +410,7 @@ static void test_linear(void)
 		struct addr *list;
 		struct str rest, id;
 		size_t n;
+		bool clear;
 		buf_str(&b, STR("x/y"));
 		while (b.n < 250000) { buf_str(&b, units[i]); }
 		rest = buf_view(&b);
@@ -328,6 +418,7 @@ static void test_linear(void)
 		head_strip_comments(rest, &out);
 		CHECK_INT(head_typed(rest, &a, &t), 0);
 		CHECK(addr_parse(rest, &a, &list, &n) == 0 || n == ADDRS_MAX);
+		CHECK(addr_parse_wary(rest, &a, &list, &n, &clear) == 0 || n == ADDRS_MAX);
 		while (head_msgid_next(&rest, &id)) {}
 		arena_fini(&a);
 		buf_fini(&b);
@@ -347,6 +438,8 @@ int main(int argc, char **argv)
 		{"parameters as text", test_param},
 		{"msg-ids", test_msgids},
 		{"addresses", test_addresses},
+		{"addresses that could be read in several ways", test_wary},
+		{"names of fields, read leniently", test_name_like},
 		{"too many addresses", test_address_limit},
 		{"hostile values take no longer than others", test_linear},
 	};
