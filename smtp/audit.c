@@ -5,13 +5,33 @@
 #include "smtp/receive.h"
 #include "store/op.h"
 
-enum { POSTS_MAX = 1000, NAME_MAX_LEN = 255 };
+enum {
+	NAME_MAX_LEN = 255,
+	BATCH_OCTETS = 256 * 1024, /* of records, packed: then they go at once */
+	POSTS_MAX = 8,             /* batches on their way */
+	PER_SECOND = 2000          /* records; who sends more than that is a flood, not news */
+};
+
+/* Records that wait for company: of refusals, which nobody waits for. */
+struct audit_box {
+	struct server *server;
+	struct arena arena;
+	struct audit records[OP_AUDITS_MAX];
+	uint32_t n;
+	size_t octets;
+	unsigned this_second; /* how many came since the timer was started */
+	uint64_t lost;
+	struct timer timer;
+	struct list posts; /* of struct post */
+	size_t posts_n;
+};
 
 struct post {
 	struct list node;
 	struct task task;
 	struct call call;
-	struct server *server; /* NULL when it is gone */
+	struct audit_box *box; /* NULL when it is gone */
+	uint32_t n;
 };
 
 static void add_checks(struct session *s, struct arena *a, struct audit *out)
@@ -44,25 +64,32 @@ static struct audit_rcpt rcpt_record(const struct envelope *e, const struct env_
 	return out;
 }
 
-void audit_fill(
+/* What is known of the client. */
+static void fill_client(
 	struct session *s, uint8_t kind, struct str reply, struct arena *a, struct audit *out)
 {
-	const struct envelope *e = s->env;
 	struct conn *c = s->task.conn;
 	char ip[NET_ADDR_TEXT];
-	*out = (struct audit){.id = e->id,
-		.time_us = loop_now_us(s->server->role->loop),
+	*out = (struct audit){.time_us = loop_now_us(s->server->role->loop),
 		.kind = kind,
 		.helo = str_sub(s->helo, 0, NAME_MAX_LEN),
 		.proto = str_of(s->service->name),
 		.login = s->login,
-		.from = e->mail.from.text,
-		.reply = reply};
+		.reply = str_sub(reply, 0, OP_TEXT_MAX)};
 	out->peer = arena_dup(a, session_ip(s, ip));
 	if (c) { /* it is gone when the client went away within the transaction */
 		out->tls = arena_fmt(a, "%.*s%s%.*s", STR_ARG(conn_tls_version(c)),
 			conn_is_tls(c) ? " " : "", STR_ARG(conn_tls_cipher(c)));
 	}
+}
+
+void audit_fill(
+	struct session *s, uint8_t kind, struct str reply, struct arena *a, struct audit *out)
+{
+	const struct envelope *e = s->env;
+	fill_client(s, kind, reply, a, out);
+	out->id = e->id;
+	out->from = e->mail.from.text;
 	if (s->intake) {
 		out->size = s->intake->size;
 		out->msgid = s->intake->facts.msgid_value;
@@ -76,38 +103,81 @@ void audit_fill(
 	add_checks(s, a, out);
 }
 
-/* --- records without a message --- */
+/* --- batches --- */
 
 static void post_ended(struct task *t)
 {
 	struct post *p = task_of(t, struct post, task);
+	struct audit_box *box = p->box;
 	call_fini(&p->call);
 	list_del(&p->node);
-	if (p->server) { p->server->posts_n--; }
 	free(p);
+	if (!box) { return; }
+	box->posts_n--;
+	server_settle(box->server);
 }
 
 static enum step post_done(struct task *t)
 {
 	struct post *p = task_of(t, struct post, task);
 	if (p->call.link) { return STEP_WAIT; } /* its first run: nobody has answered yet */
-	if (p->call.rc < 0 && p->server) {
-		log_event(LOG_WARN, &(struct log_ctx){.role = p->server->role->ops->name},
-			"audit record lost", "reason=%s", err_name(p->call.rc));
+	if (p->call.rc < 0 && p->box) {
+		log_event(LOG_WARN, &(struct log_ctx){.role = p->box->server->role->ops->name},
+			"audit records lost", "n=%u reason=%s", p->n, err_name(p->call.rc));
 	}
 	return STEP_DONE;
 }
 
-static void post_start(struct server *sv, struct audit *record)
+static void flush(struct audit_box *box)
 {
-	if (sv->posts_n >= POSTS_MAX) { return; }
-	struct post *p = xnew(struct post);
-	struct op_audit op = {.records = record, .records_n = 1};
-	p->server = sv;
-	list_add(&sv->posts, &p->node);
-	sv->posts_n++;
-	task_start(sv->role->loop, &p->task, NULL, post_done, post_ended);
-	link_call(sv->role->peer[ROLE_STORE], &p->call, &p->task, &OP_AUDIT, &op, 0);
+	struct server *sv = box->server;
+	if (box->lost) {
+		log_event(LOG_WARN, &(struct log_ctx){.role = sv->role->ops->name},
+			"audit records lost", "n=%llu reason=flood", (unsigned long long)box->lost);
+		box->lost = 0;
+	}
+	if (box->n) {
+		struct post *p = xnew(struct post);
+		struct op_audit op = {.records = box->records, .records_n = box->n};
+		p->box = box;
+		p->n = box->n;
+		list_add(&box->posts, &p->node);
+		box->posts_n++;
+		task_start(sv->role->loop, &p->task, NULL, post_done, post_ended);
+		link_call(sv->role->peer[ROLE_STORE], &p->call, &p->task, &OP_AUDIT, &op, 0);
+	}
+	arena_fini(&box->arena);
+	box->n = 0;
+	box->octets = 0;
+}
+
+static void on_second(struct timer *t)
+{
+	struct audit_box *box = container_of(t, struct audit_box, timer);
+	box->this_second = 0;
+	flush(box);
+}
+
+/* A copy of the record joins the batch. */
+static void add_record(struct server *sv, const struct audit *record)
+{
+	struct audit_box *box = sv->audits;
+	struct buf packed = {0};
+	if (!timer_armed(&box->timer)) {
+		timer_start(sv->role->loop, &box->timer, SECOND_US, on_second);
+	}
+	if (++box->this_second > PER_SECOND || box->posts_n >= POSTS_MAX) {
+		box->lost++;
+		return;
+	}
+	wire_pack(&wire_audit, record, &packed);
+	struct str copy = arena_dup(&box->arena, buf_view(&packed));
+	int rc = wire_unpack(&wire_audit, copy, &box->arena, &box->records[box->n]);
+	assert(rc == 0);
+	box->n += rc == 0;
+	box->octets += packed.n;
+	buf_fini(&packed);
+	if (box->n == OP_AUDITS_MAX || box->octets >= BATCH_OCTETS) { flush(box); }
 }
 
 void audit_refused(struct session *s)
@@ -115,19 +185,53 @@ void audit_refused(struct session *s)
 	const struct envelope *e = s->env;
 	struct arena a = {0};
 	struct audit record;
-	if (!e || e->committed || e->rcpts_n == 0) { return; }
+	if (!e || e->committed) { return; }
 	if (e->refusal.n == 0 && e->rcpts_n == e->accepted_n) { return; } /* merely given up */
 	audit_fill(s, AUDIT_REFUSED, e->refusal, &a, &record);
-	post_start(s->server, &record);
+	add_record(s->server, &record);
 	arena_fini(&a);
+}
+
+void audit_turned_away(struct session *s, enum reply_id id, struct str detail)
+{
+	struct arena a = {0};
+	struct buf text = {0};
+	struct audit record;
+	reply_text(id, detail, &text);
+	fill_client(s, AUDIT_REFUSED, buf_view(&text), &a, &record);
+	random_bytes(&record.id, sizeof record.id);
+	add_checks(s, &a, &record);
+	add_record(s->server, &record);
+	buf_fini(&text);
+	arena_fini(&a);
+}
+
+/* --- start and end --- */
+
+void audit_start(struct server *sv)
+{
+	sv->audits = xnew(struct audit_box);
+	sv->audits->server = sv;
+	list_init(&sv->audits->posts);
+}
+
+bool audit_settled(struct server *sv)
+{
+	flush(sv->audits);
+	return sv->audits->posts_n == 0;
 }
 
 void audit_abandon(struct server *sv)
 {
-	list_each(node, &sv->posts) {
+	struct audit_box *box = sv->audits;
+	list_each(node, &box->posts) {
 		struct post *p = list_entry(node, struct post, node);
-		p->server = NULL;
+		p->box = NULL;
 		list_del(node);
 		task_kill(&p->task);
 	}
+	timer_stop(&box->timer);
+	arena_fini(&box->arena);
+	free(box);
+	sv->audits = NULL;
 }

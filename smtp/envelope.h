@@ -45,6 +45,8 @@ struct envelope *envelope_new(int64_t now_us);
 void envelope_free(struct envelope *e); /* NULL is fine */
 /* A recipient we refused; `reply` is copied. */
 void envelope_refuse(struct envelope *e, struct str rcpt, struct str reply);
+/* What we answer to its message, when that is no: for the audit record. */
+void envelope_refused(struct envelope *e, enum reply_id id, struct str detail);
 /* A recipient that leads to `targets` (n of them, at least one). An account or an address that was
    met before is not added again. ERR_LIMIT when there would be more than OP_RCPTS_MAX of a kind:
    nothing is added. */

@@ -21,16 +21,11 @@ static const enum reply_id rcpt_errors[] = {
 
 /* --- MAIL --- */
 
-static void forget_mail(struct session *s)
-{
-	envelope_free(s->env);
-	s->env = NULL;
-}
-
 static enum step refuse_mail(struct session *s, enum reply_id id, struct str detail)
 {
+	envelope_refused(s->env, id, detail);
 	session_reply_with(s, id, detail);
-	forget_mail(s);
+	session_reset(s);
 	return session_next(s);
 }
 
@@ -71,7 +66,10 @@ enum step mail_begin(struct session *s, struct str args)
 	}
 	s->env = envelope_new(loop_now_us(s->task.loop));
 	enum command_error error = mail_args_parse(args, submit, &s->env->arena, &s->env->mail);
-	if (error) { return refuse_mail(s, mail_errors[error], STR("")); }
+	if (error) {
+		session_reset(s); /* nothing was asked for that could be explained */
+		return session_answer(s, mail_errors[error]);
+	}
 	policy_start(s, STAGE_MAIL);
 	s->task.step = mail_judged;
 	return mail_judged(&s->task);

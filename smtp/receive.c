@@ -203,11 +203,8 @@ static void answer_all(struct session *s, enum reply_id id, struct str detail)
 static enum step refuse(struct session *s, enum reply_id id, struct str detail)
 {
 	struct envelope *e = s->env;
-	struct buf text = {0};
 	char audit_id[ID_TEXT];
-	reply_text(id, detail, &text);
-	e->refusal = arena_dup(&e->arena, buf_view(&text));
-	buf_fini(&text);
+	envelope_refused(e, id, detail);
 	metric_register(&refused);
 	metric_add(&refused, 1);
 	log_event(LOG_INFO, &s->log, "refused", "id=%s from=%.*s rcpt=%u size=%llu reason=%.*s",

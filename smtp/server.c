@@ -92,7 +92,7 @@ int server_start(struct role *r, struct err *e)
 	sv->role = r;
 	list_init(&sv->listeners);
 	list_init(&sv->sessions);
-	list_init(&sv->posts);
+	audit_start(sv);
 	r->state = sv;
 	session_register();
 	int rc = load(sv, e);
@@ -151,10 +151,17 @@ bool server_make_room(struct server *sv)
 	return false;
 }
 
+void server_settle(struct server *sv)
+{
+	if (sv->role->stopping && sv->sessions_n == 0 && audit_settled(sv)) {
+		role_stopped(sv->role);
+	}
+}
+
 void server_session_ended(struct server *sv)
 {
 	sv->sessions_n--;
-	if (sv->role->stopping && sv->sessions_n == 0) { role_stopped(sv->role); }
+	server_settle(sv);
 }
 
 void server_stop(struct role *r)
@@ -162,7 +169,7 @@ void server_stop(struct role *r)
 	struct server *sv = r->state;
 	close_listeners(sv);
 	list_each(node, &sv->sessions) { session_stop(list_entry(node, struct session, node)); }
-	if (sv->sessions_n == 0) { role_stopped(r); }
+	server_settle(sv);
 }
 
 void server_fini(struct role *r)

@@ -40,8 +40,7 @@ struct server {
 	size_t sessions_n;
 	uint32_t next_session;
 	struct peers peers;
-	struct list posts; /* audit records on their way, see audit.c */
-	size_t posts_n;
+	struct audit_box *audits; /* records on their way, see audit.c */
 };
 
 /* The operations of both role_ops. */
@@ -55,3 +54,5 @@ void server_fini(struct role *r);
 bool server_make_room(struct server *sv);
 /* session.c: one has ended. */
 void server_session_ended(struct server *sv);
+/* Something that a stop waits for has ended. */
+void server_settle(struct server *sv);

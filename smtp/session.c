@@ -292,6 +292,7 @@ static enum step session_welcome(struct task *t)
 	if (s->run.action >= POLICY_DEFER) {
 		log_event(LOG_INFO, &s->log, "refused", "peer=%.*s reason=%.*s",
 			STR_ARG(session_ip(s, ip)), STR_ARG(s->run.reason));
+		audit_turned_away(s, s->run.reply, s->run.say);
 		session_reply_with(s, s->run.reply, s->run.say);
 		session_flush(s);
 		return STEP_CLOSE;

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "smtp/audit.h"
+
 struct verb {
 	struct str name;
 	uint8_t at;
@@ -101,6 +103,7 @@ static enum step helo_judged(struct task *t)
 	struct session *s = session_of(t);
 	if (!policy_step(s)) { return STEP_WAIT; }
 	if (s->run.action >= POLICY_DEFER) {
+		audit_turned_away(s, s->run.reply, s->run.say);
 		session_set(&s->helo, STR(""));
 		session_reply_with(s, s->run.reply, s->run.say);
 		return session_next(s);

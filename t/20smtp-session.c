@@ -168,8 +168,60 @@ static void test_refused_is_recorded(void)
 {
 	mx("");
 	SAY(&f, HELLO MAIL "RCPT TO:<nobody@example.test>\r\nQUIT\r\n");
+	CHECK_INT(f.audits, 0); /* not yet: it goes in company */
+	smtp_wait(&f, SECOND_US);
 	CHECK_INT(f.audits, 1);
 	CHECK_INT(f.delivers, 0);
+	smtp_end(&f);
+}
+
+/* Who was sent away before there was a recipient is written down, too. */
+static void test_turned_away(void)
+{
+	mx("policy.helo=refuse smtp.message_max=1M");
+	SAY(&f, "EHLO mx.example.test\r\n");
+	smtp_wait(&f, SECOND_US);
+	CHECK_INT(f.audits, 1);
+	CHECK_STR(SAY(&f, HELLO "MAIL FROM:<a@example.org> SIZE=2000000\r\nMAIL FROM:<\r\n"),
+		STR("250 552/5.3.4 501/5.1.7"));
+	smtp_wait(&f, SECOND_US);
+	CHECK_INT(f.audits, 2);
+	smtp_end(&f);
+}
+
+/* Refusals are written down in batches, and of a flood no more than is useful. */
+static void test_many_refused(void)
+{
+	struct buf text = {0};
+	mx("smtp.errors_soft=1000 smtp.errors_max=1000 smtp.idle_commands_max=1000");
+	for (int i = 0; i < 900; i++) {
+		buf_str(&text, STR(MAIL "RCPT TO:<nobody@example.test>\r\nRSET\r\n"));
+	}
+	for (int i = 0; i < 4; i++) {
+		SAY(&f, HELLO);
+		smtp_say(&f, buf_view(&text));
+		smtp_connect(&f, LISTEN_SMTP);
+	}
+	SAY(&f, HELLO);
+	smtp_wait(&f, SECOND_US);
+	CHECK_INT(f.audits, 2000);
+	CHECK(f.audit_ops >= 8 && f.audit_ops < 40);
+	SAY(&f, MAIL "RCPT TO:<nobody@example.test>\r\nRSET\r\n");
+	smtp_wait(&f, SECOND_US);
+	CHECK_INT(f.audits, 2001);
+	buf_fini(&text);
+	smtp_end(&f);
+}
+
+/* What is not yet written down when the role stops is written down before it has stopped. */
+static void test_refused_at_stop(void)
+{
+	mx("");
+	SAY(&f, HELLO MAIL "RCPT TO:<nobody@example.test>\r\nQUIT\r\n");
+	f.role.stopping = true;
+	f.role.ops->stop(&f.role);
+	SAY(&f, "");
+	CHECK_INT(f.audits, 1);
 	smtp_end(&f);
 }
 
@@ -192,8 +244,9 @@ static void test_smuggling(void)
 		CHECK_STR(smtp_say(&f, buf_view(&text)),
 			STR("220 250 250/2.1.0 250/2.1.5 354 550/5.6.0"));
 		CHECK_INT(f.delivers, 0);
-		CHECK_INT(f.audits, 1);
 		CHECK_STR(SAY(&f, "NOOP\r\n"), STR("250/2.0.0"));
+		smtp_wait(&f, SECOND_US);
+		CHECK_INT(f.audits, 1);
 		buf_fini(&text);
 		smtp_end(&f);
 	}
@@ -767,6 +820,9 @@ int main(int argc, char **argv)
 		{"recipients", test_recipients},
 		{"too many recipients", test_recipients_max},
 		{"what was refused is recorded", test_refused_is_recorded},
+		{"who is turned away is recorded", test_turned_away},
+		{"many refusals", test_many_refused},
+		{"refusals when the role stops", test_refused_at_stop},
 		{"smuggling", test_smuggling},
 		{"lines that are none", test_lines},
 		{"clients that are none", test_not_smtp},

@@ -303,6 +303,7 @@ static void test_audit(void)
 	client_start(&c, LISTEN_SMTP);
 	say(&c, STR("EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT "
 		    "TO:<third@example.test>\r\nQUIT\r\n"));
+	loop_advance(loop, SECOND_US);
 	CHECK_INT(snap_begin(fx.s, &sn), 0);
 	CHECK_INT(snap_audit_prev(&sn, INT64_MAX, UINT64_MAX, &a, &record), 0);
 	CHECK_INT(record.kind, AUDIT_REFUSED);

@@ -131,7 +131,9 @@ static void on_store(void *ctx, struct link_msg *m)
 	} else if (m->type == &OP_UPLOAD) {
 		fake_upload(f, m);
 	} else if (m->type == &OP_AUDIT) {
-		f->audits++;
+		const struct op_audit *op = m->request;
+		f->audits += op->records_n;
+		f->audit_ops++;
 		link_reply(m, 0, NULL);
 	}
 }

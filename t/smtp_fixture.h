@@ -22,8 +22,8 @@ struct smtp_fixture {
 	int tls_rc;       /* of the client's handshake, 1 = none yet */
 	/* what the store got */
 	int deliver_rc, full_aid; /* what it answers; LMTP: ERR_QUOTA for this account */
-	unsigned delivers, audits;
-	struct buf body, envelope; /* of the last message; as text */
+	unsigned delivers, audits, audit_ops; /* records, and operations with some */
+	struct buf body, envelope;            /* of the last message; as text */
 	struct buf upload;
 	uint32_t first_chunk; /* of `upload`: 1 when a top will come */
 	bool silent;          /* it keeps the operation without an answer */
