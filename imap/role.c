@@ -123,7 +123,8 @@ static void imap_peer_changed(struct role *r, enum role_id id)
 
 static int imap_start(struct role *r, struct err *e)
 {
-	charset_prepare(); /* while converters can still be loaded */
+	/* while converters can still be loaded; without a sandbox that is at first use */
+	if (!r->one_process) { charset_prepare(); }
 	struct imap_server *sv = xnew(struct imap_server);
 	(void)e;
 	sv->role = r;

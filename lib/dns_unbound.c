@@ -13,9 +13,10 @@ enum { DNS_PORT = 53, FAILURE_TTL_S = 5 };
 
 struct dns_unbound {
 	struct loop *loop;
-	struct ub_ctx *ctx;
+	char *forward;
+	bool dnssec, started, broken;
+	struct ub_ctx *ctx; /* made when it is started: an idle house does without */
 	struct watch watch;
-	bool started, broken;
 	struct list pending; /* struct question */
 };
 
@@ -26,6 +27,7 @@ struct question {
 };
 
 static const struct log_ctx LOG = {.role = "dns"};
+#define ROOTS STR("roots")
 static const char ROOT_KEY[] = "/usr/share/dns/root.key", RESOLV_CONF[] = "/etc/resolv.conf";
 
 /* The keys of the root since 2017 and 2024, for systems without that file. */
@@ -48,7 +50,7 @@ static int set_options(struct ub_ctx *ctx, struct err *e)
 		{"unblock-lan-zones:", "yes"},
 		{"insecure-lan-zones:", "yes"},
 		{"num-queries-per-thread:", "2048"},
-		{"outgoing-range:", "2048"},
+		{"outgoing-range:", "1024"}, /* a buffer and a socket each */
 		{"msg-cache-size:", "4m"},
 		{"rrset-cache-size:", "8m"},
 		{"key-cache-size:", "2m"},
@@ -76,13 +78,13 @@ static int set_anchor(struct ub_ctx *ctx, struct err *e)
 	return 0;
 }
 
-static int set_servers(struct ub_ctx *ctx, const struct dns_conf *conf, struct err *e)
+static int set_servers(struct ub_ctx *ctx, struct str forward, struct err *e)
 {
 	struct net_addr a;
 	char ip[NET_ADDR_TEXT], text[NET_ADDR_TEXT + 8];
 	int rc;
-	bool local = conf->forward.n == 0 && access(RESOLV_CONF, R_OK) == 0;
-	if (str_eq(conf->forward, STR("roots")) || (conf->forward.n == 0 && !local)) { return 0; }
+	bool local = forward.n == 0 && access(RESOLV_CONF, R_OK) == 0;
+	if (str_eq(forward, ROOTS) || (forward.n == 0 && !local)) { return 0; }
 	if (local) {
 		/* Such a server may know nothing of DNSSEC: what cannot be validated counts as
 		   unsigned. */
@@ -90,11 +92,8 @@ static int set_servers(struct ub_ctx *ctx, const struct dns_conf *conf, struct e
 		if (rc == 0) { rc = ub_ctx_resolvconf(ctx, RESOLV_CONF); }
 		return rc ? refused(rc, RESOLV_CONF, e) : 0;
 	}
-	if (net_addr_parse(conf->forward, DNS_PORT, &a) < 0) {
-		return err_set(e, ERR_SYNTAX,
-			"dns.forward: \"%.*s\" is not an address with a port, as 192.0.2.1:53",
-			(int)MIN(conf->forward.n, 80), conf->forward.p);
-	}
+	rc = net_addr_parse(forward, DNS_PORT, &a); /* dns_unbound_new has seen that it is one */
+	assert(rc == 0);
 	snprintf(text, sizeof text, "%s@%u", net_addr_ip(&a, ip), net_addr_port(&a));
 	rc = ub_ctx_set_fwd(ctx, text);
 	return rc ? refused(rc, "dns.forward", e) : 0;
@@ -113,19 +112,32 @@ static int open_zones(struct ub_ctx *ctx, struct err *e)
 
 struct dns_unbound *dns_unbound_new(struct loop *l, const struct dns_conf *conf, struct err *e)
 {
+	struct net_addr a;
+	if (conf->forward.n && !str_eq(conf->forward, ROOTS) &&
+		net_addr_parse(conf->forward, DNS_PORT, &a) < 0) {
+		err_set(e, ERR_SYNTAX,
+			"dns.forward: \"%.*s\" is not an address with a port, as 192.0.2.1:53",
+			(int)MIN(conf->forward.n, 80), conf->forward.p);
+		return NULL;
+	}
 	struct dns_unbound *u = xnew(struct dns_unbound);
 	u->loop = l;
+	u->forward = xstrdup(conf->forward);
+	u->dnssec = conf->dnssec;
 	list_init(&u->pending);
+	return u;
+}
+
+static int open_context(struct dns_unbound *u, struct err *e)
+{
 	u->ctx = ub_ctx_create();
 	if (!u->ctx) { abort(); }
 	ub_ctx_debugout(u->ctx, NULL); /* lines in its own style; what matters is in return codes */
-	if (set_options(u->ctx, e) < 0 || (conf->dnssec && set_anchor(u->ctx, e) < 0) ||
-		set_servers(u->ctx, conf, e) < 0 || ub_ctx_async(u->ctx, 0) != 0 ||
-		open_zones(u->ctx, e) < 0) {
-		dns_unbound_free(u);
-		return NULL;
-	}
-	return u;
+	int rc = set_options(u->ctx, e);
+	if (rc == 0 && u->dnssec) { rc = set_anchor(u->ctx, e); }
+	if (rc == 0) { rc = set_servers(u->ctx, str_of(u->forward), e); }
+	if (rc == 0 && ub_ctx_async(u->ctx, 0) != 0) { rc = err_set(e, ERR_IO, "resolver: fork"); }
+	return rc == 0 ? open_zones(u->ctx, e) : rc;
 }
 
 static void fail_all(struct dns_unbound *u)
@@ -144,8 +156,9 @@ void dns_unbound_free(struct dns_unbound *u)
 {
 	if (!u) { return; }
 	watch_stop(&u->watch);
-	ub_ctx_delete(u->ctx); /* forgets what is pending without a call */
+	if (u->ctx) { ub_ctx_delete(u->ctx); } /* forgets what is pending without a call */
 	fail_all(u);
+	free(u->forward);
 	free(u);
 }
 
@@ -218,16 +231,27 @@ static void on_first(void *ctx, int error, struct ub_result *r)
 	ub_resolve_free(r);
 }
 
-int dns_unbound_prepare(struct dns_unbound *u, struct err *e)
+static int start(struct dns_unbound *u, struct err *e)
 {
-	int error = -1;
-	if (u->started) { return 0; }
-	int rc = ub_resolve_async(u->ctx, "localhost.", DNS_A, 1, &error, on_first, NULL);
+	int error = -1, rc = open_context(u, e);
+	if (rc < 0) { return rc; }
+	rc = ub_resolve_async(u->ctx, "localhost.", DNS_A, 1, &error, on_first, NULL);
 	if (rc == 0) { rc = ub_wait(u->ctx); }
 	if (rc || error) { return refused(rc ? rc : error, "cannot start", e); }
 	u->started = true;
 	watch_set(u->loop, &u->watch, ub_fd(u->ctx), WATCH_READ, on_readable);
 	return 0;
+}
+
+int dns_unbound_prepare(struct dns_unbound *u, struct err *e)
+{
+	if (u->started) { return 0; }
+	int rc = start(u, e);
+	if (rc < 0 && u->ctx) {
+		ub_ctx_delete(u->ctx);
+		u->ctx = NULL;
+	}
+	return rc;
 }
 
 void dns_unbound_ask(struct dns_unbound *u, struct dns_entry *entry)
@@ -240,6 +264,9 @@ void dns_unbound_ask(struct dns_unbound *u, struct dns_entry *entry)
 	buf_str(&name, entry->name);
 	buf_chr(&name, '.');
 	int rc = u->broken ? ERR_IO : dns_unbound_prepare(u, &e);
+	if (rc < 0 && !u->broken) {
+		log_event(LOG_ERROR, &LOG, "no resolver", "reason=\"%s\"", e.text);
+	}
 	if (rc == 0) {
 		rc = ub_resolve_async(
 			u->ctx, buf_cstr(&name), (int)entry->type, 1, q, on_answer, NULL);

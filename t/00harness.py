@@ -121,13 +121,13 @@ def fake_smtp_tls():
     with tempfile.TemporaryDirectory() as folder:
         cert, key = folder + "/c.pem", folder + "/k.pem"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-                        "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=localhost",
-                        "-addext", "subjectAltName=DNS:localhost"], check=True, stderr=subprocess.DEVNULL)
+                        "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=fake",
+                        "-addext", "subjectAltName=IP:127.0.0.1"], check=True, stderr=subprocess.DEVNULL)
         with FakeSmtp(cert=cert, key=key, login=("u", "p")) as fake:
-            with smtplib.SMTP("localhost", fake.port) as smtp:
+            with smtplib.SMTP(fake.host, fake.port) as smtp:
                 smtp.starttls(context=ssl.create_default_context(cafile=cert))
                 ok(raises(smtplib.SMTPAuthenticationError, smtp.login, "u", "wrong"), "a wrong password is refused")
-            with smtplib.SMTP("localhost", fake.port) as smtp:
+            with smtplib.SMTP(fake.host, fake.port) as smtp:
                 smtp.starttls(context=ssl.create_default_context(cafile=cert))
                 smtp.login("u", "p")
                 smtp.sendmail("a@x.test", ["b@y.test"], "Subject: x\r\n\r\n")
