@@ -3,6 +3,7 @@
 #pragma once
 
 #include "auth/auth.h"
+#include "lib/dns.h"
 #include "smtp/command.h"
 #include "smtp/policy.h"
 
@@ -35,6 +36,7 @@ struct envelope {
 	uint32_t locals_n, locals_cap;
 	struct op_remote_rcpt *remotes; /* one per address */
 	uint32_t remotes_n, remotes_cap;
+	struct dns_budget budget; /* of all questions about it, from MAIL on */
 	struct policy_evidence spf, dkim, dmarc;
 	struct policy_finding found[POLICY_N - POLICY_OF_SESSION];
 	struct str refusal; /* what we answered to its message, when that was no */

@@ -70,6 +70,8 @@ enum step mail_begin(struct session *s, struct str args)
 		session_reset(s); /* nothing was asked for that could be explained */
 		return session_answer(s, mail_errors[error]);
 	}
+	dns_budget_start(
+		&s->env->budget, s->task.loop, DNS_BUDGET_QUESTIONS, DNS_BUDGET_S * SECOND_US);
 	policy_start(s, STAGE_MAIL);
 	s->task.step = mail_judged;
 	return mail_judged(&s->task);

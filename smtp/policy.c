@@ -2,6 +2,9 @@
    itself: see policy_client.c, policy_envelope.c, policy_message.c. */
 #include "smtp/policy_look.h"
 
+#include "smtp/policy_rules.h"
+#include "smtp/receive.h"
+
 struct check {
 	const char *name;
 	enum policy_stage stage;
@@ -81,6 +84,23 @@ static enum policy_action action_for(
 	return a == POLICY_DEFER || a == POLICY_REFUSE ? POLICY_DEFER : POLICY_NOTE;
 }
 
+/* The exception by which nothing follows, or empty; a copy that outlives a reload. */
+static struct str except_for(const struct session *s, enum policy_id id, struct arena *a)
+{
+	struct policy_who who = {.client = &s->peer};
+	if (s->env) {
+		who.local = s->env->mail.from.local;
+		who.domain = s->env->mail.from.domain;
+	}
+	if (s->intake) {
+		who.authors = s->intake->authors;
+		who.authors_n = s->intake->authors_n;
+		who.list_id = s->intake->list_id;
+	}
+	const struct policy_except *x = policy_except_find(s->server->policy.rules, id, &who);
+	return x ? arena_dup(a, x->text) : STR("");
+}
+
 static void decide(struct session *s, enum policy_id id, enum look how, const struct looked *l)
 {
 	static const struct str words[] = {[LOOK_PASS] = {"pass", 4},
@@ -90,9 +110,12 @@ static void decide(struct session *s, enum policy_id id, enum look how, const st
 	struct policy_run *run = &s->run;
 	struct policy_finding *f = place_of(s, id);
 	enum policy_action a = action_for(s, id, how, l);
+	struct str except = a ? except_for(s, id, l->arena) : STR("");
+	if (except.n) { a = POLICY_OFF; }
 	struct policy_finding now = {.action = a,
 		.result = l->result.n ? l->result : words[how],
-		.detail = str_sub(l->detail, 0, POLICY_DETAIL_MAX)};
+		.detail = str_sub(l->detail, 0, POLICY_DETAIL_MAX),
+		.except = except};
 	if (f->result.n == 0 || a > f->action) { *f = now; }
 	if (a > run->action) {
 		run->action = a;
@@ -110,6 +133,7 @@ static void decide(struct session *s, enum policy_id id, enum look how, const st
 
 void policy_start(struct session *s, enum policy_stage stage)
 {
+	policy_cancel(s);
 	s->run = (struct policy_run){.stage = stage, .reply = REPLY_N};
 	if (stage > STAGE_HELO) { return; }
 	for (enum policy_id i = 0; i < POLICY_OF_SESSION; i++) { /* CONNECT ends what HELO found */
@@ -117,6 +141,13 @@ void policy_start(struct session *s, enum policy_stage stage)
 	}
 	arena_fini(&s->found_at_helo);
 	if (stage == STAGE_CONNECT) { arena_fini(&s->found_at_connect); }
+}
+
+void policy_cancel(struct session *s)
+{
+	if (s->run.drop) { s->run.drop(s->run.work); }
+	s->run.work = NULL;
+	s->run.drop = NULL;
 }
 
 int policy_step(struct session *s)
@@ -132,6 +163,7 @@ int policy_step(struct session *s)
 		struct looked l = {.arena = arena_of(s, run->stage), .no = REPLY_N};
 		enum look how = c->look(s, &l);
 		if (how == LOOK_WAIT) { return 0; }
+		policy_cancel(s);
 		if (how != LOOK_SKIP) { decide(s, id, how, &l); }
 	}
 	return 1;

@@ -60,12 +60,16 @@ struct policy_run {
 	enum reply_id reply;       /* DEFER and REFUSE: the answer, */
 	struct str say;            /* what stands behind its text, */
 	struct str reason;         /* and the name of the check */
+	void *work;                /* of a check that waits, */
+	void (*drop)(void *work);  /* and what frees it */
 };
 
 struct policy_conf {
 	int action[POLICY_N]; /* index into the choices of its row */
 	uint64_t connections_max, rate_max;
 	int64_t early_wait_us;
+	struct conf_list except, dnsbl_lists, dnswl_lists; /* as policy_rules.h reads them */
+	int64_t greylist_delay_us, greylist_keep_us;
 };
 extern const struct conf_section policy_conf_section;
 
@@ -73,8 +77,11 @@ extern const struct conf_section policy_conf_section;
 struct policy {
 	const struct policy_conf *conf;
 	enum policy_action action[POLICY_N];
+	struct policy_rules *rules;
 };
-void policy_load(struct policy *p, const struct policy_conf *c);
+/* Take over what the configuration says; when it is malformed `p` stays as it was. */
+int policy_load(struct policy *p, const struct policy_conf *c, struct err *e);
+void policy_fini(struct policy *p);
 
 /* Begin a stage; policy_step looks at its checks in their order and answers 1 when it is decided
    (see s->run), or 0: return STEP_WAIT and call it again when woken. The strongest action counts,
@@ -83,6 +90,8 @@ void policy_load(struct policy *p, const struct policy_conf *c);
    worst. */
 void policy_start(struct session *s, enum policy_stage stage);
 int policy_step(struct session *s);
+/* Give up whatever a check waits for. */
+void policy_cancel(struct session *s);
 /* Both at once for a stage whose checks never wait (HEADER). */
 void policy_now(struct session *s, enum policy_stage stage);
 /* The finding of a check in this session and its transaction. */

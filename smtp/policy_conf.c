@@ -1,10 +1,12 @@
 /* Rows of the policy section: one per check, made from the table, and what the checks measure by.
  */
-#include "smtp/policy.h"
+#include "smtp/policy_rules.h"
 
 static const char *const policy_all[] = {"off", "note", "junk", "defer", "refuse", NULL};
 static const char *const policy_dmarc[] = {
 	"off", "note", "junk", "defer", "refuse", "policy", NULL};
+static const char *const policy_look_only[] = {"off", "note", NULL};
+static const char *const policy_delay[] = {"off", "note", "defer", NULL};
 
 #define SETTING(key, conf_type, member, ...) \
 	{ \
@@ -29,6 +31,20 @@ static const struct conf_row rows[] = {
 	SETTING("early_wait", CONF_DURATION, early_wait_us, .max = 60, .def = "0",
 		.help = "How long the greeting waits to see whether a client talks first; 0 = not "
 			"at all."),
+	SETTING("dnsbl_lists", CONF_LIST, dnsbl_lists, .max = 600, .def = "",
+		.help = "DNS lists of unwanted clients (RFC 5782): ZONE, or ZONE=CODES with the "
+			"answers that count, as bl.example.org=127.0.0.2 127.0.0.4-7."),
+	SETTING("dnswl_lists", CONF_LIST, dnswl_lists, .max = 600, .def = "",
+		.help = "DNS lists of welcome clients, written as dnsbl_lists, as "
+			"wl.example.org=127.0.*.2-3."),
+	SETTING("greylist_delay", CONF_DURATION, greylist_delay_us, .min = 1, .max = 86400,
+		.def = "5m", .help = "How long a new sender is asked to come back later."),
+	SETTING("greylist_keep", CONF_DURATION, greylist_keep_us, .min = 3600, .max = 100 * 86400,
+		.def = "35d",
+		.help = "How long one that came back is remembered after its last message."),
+	SETTING("except", CONF_LIST, except, .max = EXCEPT_TEXT_MAX, .def = "",
+		.help = "Exceptions, CHECK=WHOM: a check (or *) has no consequences for a network, "
+			"an address, a domain, .domain (it and all below) or a <list-id>."),
 };
 
 const struct conf_section policy_conf_section = {
@@ -41,10 +57,21 @@ static enum policy_action action_named(const char *word)
 	return a;
 }
 
-void policy_load(struct policy *p, const struct policy_conf *c)
+int policy_load(struct policy *p, const struct policy_conf *c, struct err *e)
 {
+	struct policy_rules *rules = policy_rules_new(c, e);
+	if (!rules) { return ERR_SYNTAX; }
+	policy_rules_put(p->rules);
+	p->rules = rules;
 	p->conf = c;
 	for (enum policy_id i = 0; i < POLICY_N; i++) {
 		p->action[i] = action_named(rows[i].choices[c->action[i]]);
 	}
+	return 0;
+}
+
+void policy_fini(struct policy *p)
+{
+	policy_rules_put(p->rules);
+	*p = (struct policy){0};
 }

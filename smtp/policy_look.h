@@ -23,9 +23,19 @@ struct looked {
 
 typedef enum look look_fn(struct session *s, struct looked *l);
 
+/* Is there a resolver to ask, and a reason: not for whom will be turned away in any case? */
+static inline bool policy_may_ask(const struct session *s)
+{
+	return s->server->dns && !dns_is_off(s->server->dns) && s->run.action < POLICY_DEFER;
+}
+
 /* policy_client.c: connect, HELO */
 look_fn look_connections, look_rate, look_early, look_helo;
+/* policy_dnsl.c: connect */
+look_fn look_dnswl, look_dnsbl;
 /* policy_envelope.c: MAIL, RCPT */
 look_fn look_size, look_routed;
+/* policy_sender.c: MAIL */
+look_fn look_sender;
 /* policy_message.c: header, end of data */
-look_fn look_from, look_hops, look_loop, look_spf, look_dkim, look_dmarc;
+look_fn look_from, look_hops, look_loop, look_spf, look_dkim, look_dmarc, look_greylist;

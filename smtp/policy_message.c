@@ -2,7 +2,6 @@
    DMARC say was found out elsewhere; here is decided what follows. */
 #include "smtp/policy_look.h"
 
-#include "lib/addr.h"
 #include "smtp/receive.h"
 
 /* --- the header --- */
@@ -10,16 +9,13 @@
 /* DMARC needs one From field with an author (RFC 9989 4.5, 5.7); RFC 5322 3.6 asks for it, too. */
 enum look look_from(struct session *s, struct looked *l)
 {
-	const struct header_facts *f = &s->intake->facts;
-	struct addr *list;
-	size_t n;
-	if (f->from != 1) {
-		l->detail = f->from ? STR("it has several") : STR("it has none");
+	const struct intake *in = s->intake;
+	if (in->facts.from != 1) {
+		l->detail = in->facts.from ? STR("it has several") : STR("it has none");
 		return LOOK_HIT;
 	}
-	int rc = addr_parse(f->from_value, &s->intake->arena, &list, &n);
-	for (size_t i = 0; rc == 0 && i < n; i++) {
-		if (list[i].kind == ADDR_MAILBOX && list[i].domain.n) { return LOOK_PASS; }
+	for (size_t i = 0; i < in->authors_n; i++) {
+		if (in->authors[i].domain.n) { return LOOK_PASS; }
 	}
 	l->detail = STR("it names nobody");
 	return LOOK_HIT;
@@ -81,4 +77,56 @@ enum look look_dmarc(struct session *s, struct looked *l)
 	       : str_eq(e->result, STR("fail"))      ? LOOK_HIT
 	       : str_eq(e->result, STR("temperror")) ? LOOK_UNSURE
 						     : LOOK_PASS;
+}
+
+/* --- greylisting --- */
+
+/* Whom it would only delay, or empty. */
+static struct str known_good(const struct session *s)
+{
+	return str_eq(s->env->spf.result, STR("pass"))    ? STR("SPF passes")
+	       : str_eq(s->env->dkim.result, STR("pass")) ? STR("DKIM passes")
+	       : policy_found(s, POLICY_DNSWL)->action
+		       ? STR("the client is on a list of welcome ones")
+		       : STR("");
+}
+
+/* The network that the client's neighbours share, the sender's domain, the recipient. */
+static struct str greylist_key(const struct session *s, struct str rcpt, struct arena *a)
+{
+	const struct net_addr *p = &s->peer;
+	struct str net = p->sa.sa_family == AF_INET    ? str_make(&p->in.sin_addr, 3)
+			 : p->sa.sa_family == AF_INET6 ? str_make(&p->in6.sin6_addr, 8)
+						       : STR("");
+	struct str key =
+		arena_fmt(a, "%.*s %.*s", STR_ARG(s->env->mail.from.domain), STR_ARG(rcpt));
+	char *all = arena_alloc(a, net.n + key.n);
+	memcpy(all, net.p, net.n);
+	for (size_t i = 0; i < key.n; i++) { all[net.n + i] = ascii_lower(key.p[i]); }
+	return str_make(all, net.n + key.n);
+}
+
+/* One reply for all recipients: it waits for the newest of them, and on the next attempt none is
+   new. */
+enum look look_greylist(struct session *s, struct looked *l)
+{
+	const struct policy_conf *c = s->server->policy.conf;
+	const struct greylist_times times = {.now_us = loop_mono_us(s->task.loop),
+		.delay_us = c->greylist_delay_us,
+		.keep_us = c->greylist_keep_us};
+	int64_t left = 0;
+	l->detail = known_good(s);
+	if (l->detail.n) { return LOOK_PASS; }
+	for (uint32_t i = 0; i < s->env->rcpts_n; i++) {
+		const struct env_rcpt *r = &s->env->rcpts[i];
+		if (r->refused) { continue; }
+		int64_t one = greylist_try(
+			&s->server->greylist, greylist_key(s, r->text, l->arena), &times);
+		left = MAX(left, one);
+	}
+	if (left == 0) { return LOOK_PASS; }
+	l->result = STR("new");
+	l->detail = arena_fmt(l->arena, "not before %llu seconds",
+		(unsigned long long)(left + SECOND_US - 1) / SECOND_US);
+	return LOOK_HIT;
 }

@@ -14,12 +14,21 @@
 	ROW(EARLY, "early", STAGE_CONNECT, AT_MX, policy_all, "note", \
 		look_early, REPLY_EARLY_LATER, REPLY_EARLY_NO, \
 		"When a client talks before it was greeted (early_wait).") \
+	ROW(DNSWL, "dnswl", STAGE_CONNECT, AT_MX, policy_look_only, "off", \
+		look_dnswl, REPLY_N, REPLY_N, \
+		"When a list in dnswl_lists has the client; then dnsbl and greylist are left out.") \
+	ROW(DNSBL, "dnsbl", STAGE_CONNECT, AT_MX, policy_all, "off", \
+		look_dnsbl, REPLY_LISTED_LATER, REPLY_LISTED_NO, \
+		"When a list in dnsbl_lists has the client.") \
 	ROW(HELO, "helo", STAGE_HELO, AT_MX, policy_all, "note", \
 		look_helo, REPLY_POLICY_LATER, REPLY_POLICY_NO, \
 		"When a client's HELO is no full name or literal, or is our own.") \
 	ROW(SIZE, "size", STAGE_MAIL, AT_ALL, policy_all, "refuse", \
 		look_size, REPLY_TOO_BIG, REPLY_TOO_BIG, \
 		"When SIZE announces more than message_max (a bigger message never gets in).") \
+	ROW(SENDER, "sender", STAGE_MAIL, AT_MX, policy_all, "refuse", \
+		look_sender, REPLY_SENDER_NO_MAIL_LATER, REPLY_SENDER_NO_MAIL, \
+		"When the sender's domain does not exist or accepts no mail: nobody could answer.") \
 	ROW(ROUTED, "routed", STAGE_RCPT, AT_MX, policy_all, "refuse", \
 		look_routed, REPLY_POLICY_LATER, REPLY_NO_RELAY, \
 		"When the local part of a recipient holds %, ! or @, as tries at relaying do.") \
@@ -40,5 +49,9 @@
 		"When a message has signatures and none of them holds.") \
 	ROW(DMARC, "dmarc", STAGE_END, AT_MX, policy_dmarc, "policy", \
 		look_dmarc, REPLY_DMARC_LATER, REPLY_DMARC_NO, \
-		"When DMARC fails; policy = as the author's domain asks: note, junk or refuse.")
+		"When DMARC fails; policy = as the author's domain asks: note, junk or refuse.") \
+	ROW(GREYLIST, "greylist", STAGE_END, AT_MX, policy_delay, "off", \
+		look_greylist, REPLY_GREYLIST, REPLY_GREYLIST, \
+		"When neither SPF nor DKIM passes, and the network, the sender's domain and the " \
+		"recipient have not met before (greylist_delay).")
 /* clang-format on */

@@ -2,6 +2,7 @@
    says 250 before the store has answered. */
 #include "smtp/receive.h"
 
+#include "lib/addr.h"
 #include "lib/metric.h"
 #include "smtp/audit.h"
 #include "smtp/relay_conf.h"
@@ -175,13 +176,35 @@ enum step receive_open(struct session *s)
 	return STEP_MORE;
 }
 
+/* Whom its From field names; what is needed after the header has gone is copied. */
+static void find_authors(struct intake *in)
+{
+	struct addr *list;
+	size_t n, kept = 0;
+	struct str value = arena_dup(&in->arena, in->facts.from_value);
+	if (in->facts.from != 1 || addr_parse(value, &in->arena, &list, &n) < 0) { return; }
+	for (size_t i = 0; i < n; i++) {
+		if (list[i].kind == ADDR_MAILBOX) { list[kept++] = list[i]; }
+	}
+	in->authors = list;
+	in->authors_n = kept;
+}
+
+static void look_at_header(struct session *s)
+{
+	struct intake *in = s->intake;
+	header_look(str_sub(buf_view(&in->header), 0, in->header_len), &in->facts);
+	in->list_id = arena_dup(&in->arena, in->facts.list_id);
+	if (!session_at(s, AT_SUBMIT)) { find_authors(in); } /* it judges them by itself */
+}
+
 enum step receive_header(struct task *t)
 {
 	struct session *s = session_of(t);
 	struct intake *in = s->intake;
 	in->header_due = false;
 	t->step = in->resume;
-	header_look(str_sub(buf_view(&in->header), 0, in->header_len), &in->facts);
+	look_at_header(s);
 	policy_now(s, STAGE_HEADER);
 	if (s->run.action >= POLICY_DEFER) {
 		intake_fail(s, s->run.reply, s->run.say);

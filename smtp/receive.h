@@ -2,6 +2,7 @@
    its body straight into the store's spool. */
 #pragma once
 
+#include "lib/addr.h"
 #include "smtp/dot.h"
 #include "smtp/session.h"
 #include "smtp/trace.h"
@@ -17,8 +18,9 @@ struct intake {
 	bool header_due;  /* complete, and now to be judged */
 	bool chunked;     /* came by BDAT */
 	struct header_facts facts;
-	struct addr *authors; /* submission: whom From and Sender name; in arena */
+	struct addr *authors; /* whom From names, in submission Sender, too; in arena */
 	size_t authors_n, author_at;
+	struct str list_id;  /* without brackets, in arena */
 	enum reply_id fault; /* why it will be refused; REPLY_N = it will not */
 	struct str fault_detail;
 	uint64_t size; /* octets so far, without stuffed dots */

@@ -94,6 +94,12 @@ static const struct {
 	[REPLY_EARLY_LATER] = {421, "4.7.0 Wait for the greeting"},
 	[REPLY_EARLY_NO] = {554, "5.5.1 Wait for the greeting"},
 	[REPLY_UNSURE] = {451, "4.4.3 Cannot be checked now:"},
+	[REPLY_LISTED_LATER] = {421, "4.7.1 Your address is on a block list:"},
+	[REPLY_LISTED_NO] = {554, "5.7.1 Your address is on a block list:"},
+	[REPLY_SENDER_NO_MAIL_LATER] = {451, "4.1.8 Sender domain refused:"},
+	[REPLY_SENDER_NO_MAIL] = {550, "5.1.8 Sender domain refused:"},
+	[REPLY_SENDER_NULL_MX] = {550, "5.7.27 Sender domain refused:"}, /* RFC 7505 4.2 */
+	[REPLY_GREYLIST] = {451, "4.7.1 Nobody sent you here before, please come back:"},
 	/* RFC 7372 3 */
 	[REPLY_SPF_LATER] = {451, "4.7.23 SPF says no:"},
 	[REPLY_SPF_NO] = {550, "5.7.23 SPF says no:"},

@@ -82,8 +82,8 @@ static int load(struct server *sv, struct err *e)
 {
 	const struct conf *c = sv->role->conf;
 	sv->conf = conf_get(c, &smtp_conf_section);
-	policy_load(&sv->policy, conf_get(c, &policy_conf_section));
-	return load_nets(sv, sv->conf, e);
+	int rc = policy_load(&sv->policy, conf_get(c, &policy_conf_section), e);
+	return rc < 0 ? rc : load_nets(sv, sv->conf, e);
 }
 
 int server_start(struct role *r, struct err *e)
@@ -179,6 +179,8 @@ void server_fini(struct role *r)
 	list_each(node, &sv->sessions) { session_abandon(list_entry(node, struct session, node)); }
 	audit_abandon(sv);
 	peers_fini(&sv->peers);
+	policy_fini(&sv->policy);
+	greylist_fini(&sv->greylist);
 	dns_free(sv->dns);
 	free(sv->proxy_from.v);
 	free(sv->xclient_from.v);

@@ -4,6 +4,7 @@
 
 #include "lib/dns.h"
 #include "lib/log.h"
+#include "smtp/greylist.h"
 #include "smtp/peers.h"
 #include "smtp/policy.h"
 #include "smtp/role.h"
@@ -34,6 +35,7 @@ struct server {
 	struct role *role;
 	const struct smtp_conf *conf;
 	struct policy policy;
+	struct greylist greylist;
 	struct dns *dns; /* of mx; submit looks nothing up and has none */
 	struct nets proxy_from, xclient_from, lmtp_from;
 	struct list listeners, sessions;

@@ -163,6 +163,7 @@ void session_forget(struct session *s)
 /* Let go of all that belongs to the server. */
 static void leave(struct session *s)
 {
+	policy_cancel(s);
 	session_forget(s);
 	session_set(&s->name, STR(""));
 	call_fini(&s->call);

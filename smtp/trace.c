@@ -64,6 +64,16 @@ size_t trace_header_end(struct str in, size_t *scanned)
 	return at < 0 ? 0 : from + (size_t)at + 4;
 }
 
+/* "News of the club <news.example.org>" (RFC 2919 2, 3). */
+static struct str list_id_of(struct str value)
+{
+	ptrdiff_t from = str_rchr(value, '<');
+	struct str id = str_skip(value, (size_t)(from + 1));
+	ptrdiff_t to = str_chr(id, '>');
+	bool good = from >= 0 && to > 0 && to <= TRACE_LIST_ID_MAX;
+	return good ? str_sub(id, 0, (size_t)to) : STR("");
+}
+
 void header_look(struct str header, struct header_facts *out)
 {
 	struct head_field f;
@@ -81,6 +91,8 @@ void header_look(struct str header, struct header_facts *out)
 		} else if (str_ieq(f.name, STR("Message-ID"))) {
 			out->msgid = true;
 			out->msgid_value = str_sub(str_trim(f.value), 0, TRACE_MSGID_MAX);
+		} else if (str_ieq(f.name, STR("List-Id"))) {
+			if (out->list_id.n == 0) { out->list_id = list_id_of(f.value); }
 		} else if (str_ieq(f.name, STR("Bcc"))) {
 			out->bcc = true;
 		} else if (str_ieq(f.name, STR("Delivered-To"))) {

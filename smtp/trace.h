@@ -6,6 +6,7 @@
 
 enum {
 	TRACE_MSGID_MAX = 500,
+	TRACE_LIST_ID_MAX = 255, /* RFC 2919 2 */
 	TRACE_DELIVERED_MAX = 50 /* Delivered-To fields looked at; more are a loop in any case */
 };
 
@@ -39,6 +40,7 @@ struct header_facts {
 	struct str from_value, sender_value; /* of the first; empty when there is none */
 	bool sender, date, msgid, bcc;
 	struct str msgid_value;                    /* trimmed */
+	struct str list_id;                        /* RFC 2919, without brackets */
 	struct str delivered[TRACE_DELIVERED_MAX]; /* values of Delivered-To */
 	unsigned delivered_n;                      /* as many as there are */
 };
