@@ -15,6 +15,7 @@ struct one {
 	struct house *house;
 	struct store *store;
 	struct tls_ctx *tls;
+	struct dns *dns; /* one for all */
 	struct runner runners[ROLES_MAX];
 	struct role_secret secrets[ROLES_MAX][8];
 	size_t n;
@@ -76,6 +77,16 @@ static void tell_ready(struct job *j)
 	o->house->ops->ready(o->house->ctx);
 }
 
+static int share_dns(struct one *o, struct role *role, struct err *e)
+{
+	int rc = 0;
+	if (!role->ops->want_dns) { return 0; }
+	role->dns = o->dns;
+	if (!o->dns) { rc = role_dns(role, e); }
+	o->dns = role->dns;
+	return rc;
+}
+
 static int start_roles(struct one *o, struct err *e)
 {
 	struct plan *p = o->house->plan;
@@ -87,7 +98,8 @@ static int start_roles(struct one *o, struct err *e)
 		role->secrets = o->secrets[i];
 		role->secrets_n = plan_secrets(p, role->id, o->secrets[i]);
 		role->one_process = o;
-		int rc = runner_start(&o->runners[i], &why);
+		int rc = share_dns(o, role, &why);
+		if (rc == 0) { rc = runner_start(&o->runners[i], &why); }
 		if (rc < 0) { return err_set(e, rc, "%s: %s", role->ops->name, why.text); }
 	}
 	for (size_t i = 0; i < p->listen_n; i++) {
@@ -165,6 +177,7 @@ static void one_free(struct house *h)
 	job_cancel(&o->ready);
 	for (size_t i = o->n; i-- > 0;) { runner_fini(&o->runners[i]); }
 	while (loop_turn(h->loop)) {} /* tasks that end let go of the store */
+	dns_free(o->dns);
 	tls_put(o->tls);
 	store_close(o->store);
 	free(o);

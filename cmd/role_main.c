@@ -10,6 +10,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "cmd/resolver.h"
 #include "cmd/runner.h"
 #include "cmd/sandbox.h"
 #include "cmd/sup_msg.h"
@@ -124,6 +125,8 @@ static int start(struct host *h, struct err *e)
 	int rc = become(h, e);
 	/* reads its files now, not at first use */
 	OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG, NULL);
+	/* nothing of the store or of TLS is there yet when the resolver's process is made */
+	if (rc == 0 && h->ops->want_dns) { rc = resolver_start(&h->runner.role, e); }
 	if (rc == 0 && h->ops->want_store) {
 		rc = store_open(
 			h->data, h->ops->id == ROLE_STORE ? STORE_WRITE : STORE_READ, &h->store, e);
@@ -207,6 +210,7 @@ int cmd_role(const struct command *c, int argc, char **argv)
 	loop_run(h.loop);
 	if (h.conf) { runner_fini(&h.runner); }
 	while (loop_turn(h.loop)) {}
+	dns_free(h.runner.role.dns);
 	link_free(h.up);
 	tls_put(h.tls);
 	store_close(h.store);

@@ -15,8 +15,8 @@
 enum {
 	EVERY = ~0u,
 	SERVERS = ROLE(ROLE_MX) | ROLE(ROLE_SUBMIT) | ROLE(ROLE_IMAP), /* accept connections */
-	RESOLVERS = ROLE(ROLE_MX) | ROLE(ROLE_RELAY),                  /* ask the DNS */
-	THREADS = RESOLVERS | ROLE(ROLE_AUTH),
+	CALLERS = ROLE(SANDBOX_RESOLVER) | ROLE(ROLE_RELAY),           /* open sockets */
+	RESOLVED = ROLE(ROLE_MX) | ROLE(ROLE_RELAY), /* have a resolver's process */
 	WRITERS = ROLE(ROLE_STORE),
 	READERS = ROLE(ROLE_STORE) | ROLE(ROLE_AUTH) | ROLE(ROLE_IMAP) | ROLE(ROLE_RELAY)
 };
@@ -69,6 +69,8 @@ static const struct rule rules[] = {
 	ALLOW(gettid, EVERY),
 	ALLOW(getuid, EVERY),
 	ALLOW(geteuid, EVERY),
+	ALLOW(getgid, EVERY),
+	ALLOW(getegid, EVERY),
 	ALLOW(sched_yield, EVERY),
 	ALLOW(rt_sigaction, EVERY),
 	ALLOW(rt_sigprocmask, EVERY),
@@ -81,24 +83,22 @@ static const struct rule rules[] = {
 	ALLOW(rseq, EVERY),
 	/* servers take connections on sockets that the supervisor bound */
 	ALLOW(accept4, SERVERS),
-	ALLOW(getsockname, SERVERS | RESOLVERS),
-	ALLOW(getpeername, SERVERS | RESOLVERS),
-	/* mx asks the DNS; relay also delivers: nobody else may open a socket */
-	ALLOW(socket, RESOLVERS),
-	ALLOW(connect, RESOLVERS),
-	ALLOW(bind, RESOLVERS),
-	ALLOW(sendmmsg, RESOLVERS),
-	ALLOW(recvmmsg, RESOLVERS),
-	ALLOW(pipe2, RESOLVERS),
-	ALLOW(epoll_create1, RESOLVERS),
-	ALLOW(eventfd2, RESOLVERS),
-	ALLOW(wait4, RESOLVERS), /* for the resolver's process, at the end */
-	/* password hashing and the resolver have threads (never processes: see close_clone) */
-	ALLOW(set_robust_list, THREADS),
-	ALLOW(sched_getaffinity, THREADS),
-	ALLOW(sched_setaffinity, THREADS),
-	ALLOW(tgkill, THREADS),
-	ALLOW(prctl, THREADS),
+	ALLOW(getsockname, SERVERS | CALLERS),
+	ALLOW(getpeername, SERVERS | CALLERS),
+	/* the relay delivers, a resolver asks name servers: nobody else may open a socket */
+	ALLOW(socket, CALLERS),
+	ALLOW(connect, CALLERS),
+	ALLOW(bind, ROLE(SANDBOX_RESOLVER)),
+	ALLOW(epoll_create1, ROLE(SANDBOX_RESOLVER)),
+	ALLOW(eventfd2, ROLE(SANDBOX_RESOLVER)),
+	ALLOW(pipe2, ROLE(SANDBOX_RESOLVER)),
+	ALLOW(wait4, RESOLVED), /* for the resolver's process, at the end */
+	/* password hashing has threads (never processes: see fill) */
+	ALLOW(set_robust_list, ROLE(ROLE_AUTH)),
+	ALLOW(sched_getaffinity, ROLE(ROLE_AUTH)),
+	ALLOW(sched_setaffinity, ROLE(ROLE_AUTH)),
+	ALLOW(tgkill, ROLE(ROLE_AUTH)),
+	ALLOW(prctl, ROLE(ROLE_AUTH)),
 	/* LMDB: readers lock a slot, the writer writes and syncs */
 	ALLOW(pread64, READERS),
 	ALLOW(fstatfs, READERS),
@@ -163,7 +163,7 @@ int __lsan_is_turned_off(void)
 }
 #endif
 
-static bool allowed(int call, enum role_id role)
+static bool allowed(int call, unsigned role)
 {
 	for (size_t i = 0; i < COUNT(rules); i++) {
 		if (rules[i].call == call && (rules[i].roles & ROLE(role))) { return true; }
@@ -171,7 +171,7 @@ static bool allowed(int call, enum role_id role)
 	return false;
 }
 
-static int fill(scmp_filter_ctx f, enum role_id role)
+static int fill(scmp_filter_ctx f, unsigned role)
 {
 	int rc = 0;
 	for (size_t i = 0; i < COUNT(rules) && rc == 0; i++) {
@@ -184,14 +184,14 @@ static int fill(scmp_filter_ctx f, enum role_id role)
 		int error = refused[i] == SCMP_SYS(clone3) ? ENOSYS : EACCES;
 		rc = seccomp_rule_add(f, SCMP_ACT_ERRNO((uint32_t)error), refused[i], 0);
 	}
-	if (rc == 0 && (THREADS & ROLE(role)) && !allowed(SCMP_SYS(clone), role)) {
+	if (rc == 0 && role == ROLE_AUTH && !allowed(SCMP_SYS(clone), role)) {
 		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
 			SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD_FLAGS, CLONE_THREAD_FLAGS));
 	}
 	return rc;
 }
 
-static int close_calls(enum role_id role, struct err *e)
+static int close_calls(unsigned role, struct err *e)
 {
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	if (!f) { return err_set(e, ERR_IO, "seccomp: no memory"); }
@@ -226,7 +226,7 @@ static int close_files(struct err *e)
 	return rc < 0 ? err_set(e, ERR_IO, "landlock: %s", strerror(why)) : 0;
 }
 
-int sandbox_close(enum role_id role, struct err *e)
+int sandbox_close(unsigned role, struct err *e)
 {
 	struct rlimit none = {0, 0};
 #ifdef __SANITIZE_ADDRESS__

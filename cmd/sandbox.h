@@ -4,6 +4,9 @@
 
 #include "lib/role.h"
 
+/* The process that resolves names for a role. */
+enum { SANDBOX_RESOLVER = ROLE_N };
+
 /* For good. ERR_IO with the reason when the kernel refuses. A later violation ends the process with
-   SIGSYS. */
-int sandbox_close(enum role_id role, struct err *e);
+   SIGSYS. `role`: enum role_id or SANDBOX_RESOLVER. */
+int sandbox_close(unsigned role, struct err *e);

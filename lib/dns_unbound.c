@@ -14,7 +14,7 @@ enum { DNS_PORT = 53, FAILURE_TTL_S = 5 };
 struct dns_unbound {
 	struct loop *loop;
 	char *forward;
-	bool dnssec, started, broken;
+	bool dnssec, started;
 	struct ub_ctx *ctx; /* made when it is started: an idle house does without */
 	struct watch watch;
 	struct list pending; /* struct question */
@@ -211,18 +211,6 @@ static void on_answer(void *ctx, int error, struct ub_result *r)
 	free(q);
 }
 
-static void on_readable(struct watch *w, int events)
-{
-	struct dns_unbound *u = container_of(w, struct dns_unbound, watch);
-	(void)events; /* reading is all there is */
-	int rc = ub_process(u->ctx);
-	if (rc == 0) { return; }
-	log_event(LOG_ERROR, &LOG, "resolver lost", "reason=%s", ub_strerror(rc));
-	u->broken = true;
-	watch_set(u->loop, &u->watch, w->fd, 0, on_readable);
-	fail_all(u);
-}
-
 /* --- starting and asking --- */
 
 static void on_first(void *ctx, int error, struct ub_result *r)
@@ -230,6 +218,8 @@ static void on_first(void *ctx, int error, struct ub_result *r)
 	*(int *)ctx = error;
 	ub_resolve_free(r);
 }
+
+static void on_readable(struct watch *w, int events);
 
 static int start(struct dns_unbound *u, struct err *e)
 {
@@ -254,6 +244,31 @@ int dns_unbound_prepare(struct dns_unbound *u, struct err *e)
 	return rc;
 }
 
+/* The resolver's process is gone. A role whose sandbox is closed cannot make another: it ends with
+   the attempt, and is born anew with one. */
+static void start_anew(struct dns_unbound *u)
+{
+	struct err e = {{0}};
+	watch_stop(&u->watch);
+	ub_ctx_delete(u->ctx);
+	u->ctx = NULL;
+	u->started = false;
+	fail_all(u);
+	if (dns_unbound_prepare(u, &e) == 0) { return; }
+	log_event(LOG_ERROR, &LOG, "no resolver", "reason=\"%s\"", e.text);
+	abort();
+}
+
+static void on_readable(struct watch *w, int events)
+{
+	struct dns_unbound *u = container_of(w, struct dns_unbound, watch);
+	(void)events; /* reading is all there is */
+	int rc = ub_process(u->ctx);
+	if (rc == 0) { return; }
+	log_event(LOG_WARN, &LOG, "resolver lost", "reason=\"%s\"", ub_strerror(rc));
+	start_anew(u);
+}
+
 void dns_unbound_ask(struct dns_unbound *u, struct dns_entry *entry)
 {
 	struct question *q = xnew(struct question);
@@ -263,10 +278,8 @@ void dns_unbound_ask(struct dns_unbound *u, struct dns_entry *entry)
 	list_init(&q->node);
 	buf_str(&name, entry->name);
 	buf_chr(&name, '.');
-	int rc = u->broken ? ERR_IO : dns_unbound_prepare(u, &e);
-	if (rc < 0 && !u->broken) {
-		log_event(LOG_ERROR, &LOG, "no resolver", "reason=\"%s\"", e.text);
-	}
+	int rc = dns_unbound_prepare(u, &e);
+	if (rc < 0) { log_event(LOG_ERROR, &LOG, "no resolver", "reason=\"%s\"", e.text); }
 	if (rc == 0) {
 		rc = ub_resolve_async(
 			u->ctx, buf_cstr(&name), (int)entry->type, 1, q, on_answer, NULL);

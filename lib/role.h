@@ -5,6 +5,7 @@
 
 #include "lib/conf.h"
 #include "lib/conn.h"
+#include "lib/dns.h"
 #include "lib/link.h"
 #include "lib/metric.h"
 
@@ -40,6 +41,7 @@ struct role {
 	void *state;               /* the role's own object */
 	struct link *peer[ROLE_N]; /* NULL while that role is away; sending to it gives ERR_AGAIN */
 	struct tls_ctx *tls;       /* server context; roles that listen with TLS */
+	struct dns *dns;           /* roles with want_dns */
 	struct role_secret *secrets;
 	size_t secrets_n;
 	void *store; /* struct store * opened for this role (read-only but for ROLE_STORE), or NULL
@@ -81,9 +83,8 @@ struct role_ops {
 void role_stopped(struct role *r);
 /* The host name from the top section of the configuration; "localhost" when it has none. */
 struct str role_hostname(const struct role *r);
-/* A resolver for a role with want_dns, made by the configuration's dns section and prepared for the
- * sandbox. */
-struct dns;
-int role_dns(struct role *r, struct dns **out, struct err *e);
+/* Make r->dns by the configuration's dns section, prepared for the sandbox. For whoever runs roles;
+ * dns_free is theirs, too. */
+int role_dns(struct role *r, struct err *e);
 /* A secret by name; empty when absent. */
 struct str role_secret(const struct role *r, struct str name);

@@ -1,10 +1,9 @@
 /* The resolver of a role, made from the dns section. Roles with want_dns; never reads the zone file
    itself: a sandboxed role gets its text from the supervisor. */
-#include "lib/dns.h"
 #include "lib/dns_conf.h"
 #include "lib/role.h"
 
-int role_dns(struct role *r, struct dns **out, struct err *e)
+int role_dns(struct role *r, struct err *e)
 {
 	const struct dns_section *s = conf_get(r->conf, &dns_conf_section);
 	struct dns_conf c = {.forward = s->forward,
@@ -20,6 +19,6 @@ int role_dns(struct role *r, struct dns **out, struct err *e)
 		dns_free(d);
 		return rc;
 	}
-	*out = d;
+	r->dns = d;
 	return 0;
 }

@@ -95,9 +95,8 @@ int server_start(struct role *r, struct err *e)
 	audit_start(sv);
 	r->state = sv;
 	session_register();
-	int rc = load(sv, e);
-	if (rc == 0 && r->ops->want_dns) { rc = role_dns(r, &sv->dns, e); }
-	return rc;
+	sv->dns = r->dns;
+	return load(sv, e);
 }
 
 void server_reload(struct role *r)
@@ -181,7 +180,6 @@ void server_fini(struct role *r)
 	peers_fini(&sv->peers);
 	policy_fini(&sv->policy);
 	greylist_fini(&sv->greylist);
-	dns_free(sv->dns);
 	free(sv->proxy_from.v);
 	free(sv->xclient_from.v);
 	free(sv->lmtp_from.v);

@@ -76,6 +76,7 @@ static void start(void)
 	join(ROLE_AUTH, ROLE_SUBMIT);
 	for (size_t i = 0; i < COUNT(order); i++) {
 		struct role *r = &roles[order[i]];
+		if (r->ops->want_dns) { CHECK_INT(role_dns(r, &e), 0); }
 		CHECK_INT(r->ops->start(r, &e), 0);
 	}
 }
@@ -89,6 +90,7 @@ static void end(void)
 		settle();
 	}
 	for (int i = 0; i < ROLE_N; i++) {
+		dns_free(roles[i].dns);
 		for (int j = 0; j < ROLE_N; j++) { link_free(roles[i].peer[j]); }
 	}
 	settle();

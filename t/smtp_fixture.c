@@ -225,6 +225,7 @@ void smtp_start(struct smtp_fixture *f, enum role_id role, const char *settings)
 	certify(f);
 	f->auth = link_pair(f, ROLE_AUTH, &auth_ops);
 	f->store = link_pair(f, ROLE_STORE, &store_ops);
+	must(role_dns(&f->role, &e) == 0, e.text);
 	must(f->role.ops->start(&f->role, &e) == 0, e.text);
 }
 
@@ -239,6 +240,7 @@ void smtp_end(struct smtp_fixture *f)
 	link_free(f->auth);
 	link_free(f->store);
 	settle(f);
+	dns_free(f->role.dns);
 	tls_put(f->role.tls);
 	tls_put(f->client_tls);
 	conf_free(f->conf);
