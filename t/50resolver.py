@@ -15,7 +15,7 @@ MESSAGE = b"From: u@example.test\r\nTo: r@%s\r\nSubject: x\r\n\r\nhello\r\n"
 def resolvers(dev, processes):
     """Processes that resolve: children of the relay and mx, or of the only process."""
     owners = {role_pid(dev, "relay"), role_pid(dev, "mx")} if processes else {dev.pid}
-    return [pid for pid in children_of(dev.pid) if parent_of(pid) in owners]
+    return [pid for owner in owners if owner for pid in children_of(owner)]
 
 
 def descriptors(pid):
