@@ -1,102 +1,70 @@
 /* posthouse explain: why a message was accepted, refused, deferred or bounced, from its audit
-   record. */
-#include <inttypes.h>
+   records. */
 #include <stdio.h>
 #include <sysexits.h>
+#include <time.h>
 
 #include "cmd/admin.h"
 #include "cmd/commands.h"
+#include "cmd/explain_print.h"
 #include "lib/date.h"
+#include "lib/net.h"
 
 enum { SEARCH_MAX = 200000, SHOWN_MAX = 50 };
 
 struct explain {
 	struct admin_options admin;
+	const char *since;
 };
-static const struct option_row options[] = {ADMIN_OPTIONS(explain), JSON_OPTION(explain)};
+static const struct option_row options[] = {ADMIN_OPTIONS(explain), JSON_OPTION(explain),
+	{"since", OPTION_STR, offsetof(struct explain, since), "TIME",
+		"nothing older: 2026-11-24, 2026-11-24T01:49:53Z, or 90s, 30m, 2h, 7d before now"}};
 
-static const char *const kinds[] = {[AUDIT_RECEIVED] = "received",
-	[AUDIT_SUBMITTED] = "submitted",
-	[AUDIT_REFUSED] = "refused",
-	[AUDIT_SENT] = "sent",
-	[AUDIT_DEFERRED] = "deferred",
-	[AUDIT_BOUNCED] = "bounced",
-	[AUDIT_LOGIN] = "login"};
-static const char *const outcomes[] = {[RCPT_DELIVERED] = "delivered",
-	[RCPT_QUEUED] = "queued",
-	[RCPT_REFUSED] = "refused",
-	[RCPT_DUPLICATE] = "delivered already through another address",
-	[RCPT_SENT] = "sent",
-	[RCPT_DEFERRED] = "deferred",
-	[RCPT_FAILED] = "failed"};
+/* Records on their way to stdout. */
+struct printer {
+	struct snap *sn;
+	bool json;
+	unsigned shown;
+};
 
-static const char *word(const char *const *words, size_t n, unsigned i)
+static void print(struct printer *p, const struct audit *au)
 {
-	return i < n && words[i] ? words[i] : "?";
-}
-
-static void line(const char *name, struct str value)
-{
-	if (value.n) { printf("  %-10s %.*s\n", name, STR_ARG(value)); }
-}
-
-static void print_rcpt(struct snap *sn, struct arena *a, const struct audit_rcpt *r)
-{
-	char id[ID_TEXT];
-	struct queue_item it;
-	printf("  to         <%.*s> %s", STR_ARG(r->rcpt),
-		word(outcomes, COUNT(outcomes), r->outcome));
-	if (r->mid) { printf(", mailbox %u, UID %u", r->mid, r->uid); }
-	if (r->qid) {
-		printf(", queue id %s%s", id_text(r->qid, id),
-			snap_queue_item(sn, r->qid, a, &it) == 0 ? " (still there)" : "");
-	}
-	if (r->detail.n) { printf(": %.*s", STR_ARG(r->detail)); }
-	printf("\n");
-}
-
-static void print_text(struct snap *sn, struct arena *a, const struct audit *au)
-{
-	char id[ID_TEXT];
-	struct buf when = {0};
-	date_iso(au->time_us, &when);
-	printf("%s  %s  %s\n", id_text(au->id, id), buf_cstr(&when),
-		word(kinds, COUNT(kinds), au->kind));
-	line("peer", au->peer);
-	line("helo", au->helo);
-	line("protocol", au->proto);
-	line("tls", au->tls);
-	line("login", au->login);
-	printf("  from       <%.*s>\n", STR_ARG(au->from));
-	line("message-id", au->msgid);
-	if (au->size) { printf("  size       %" PRIu64 " octets\n", au->size); }
-	for (uint32_t i = 0; i < au->rcpts_n; i++) { print_rcpt(sn, a, &au->rcpts[i]); }
-	for (uint32_t i = 0; i < au->checks_n; i++) {
-		const struct audit_check *c = &au->checks[i];
-		printf("  check      %.*s: %.*s%s%.*s%s%.*s%s%.*s\n", STR_ARG(c->name),
-			STR_ARG(c->result), c->detail.n ? " - " : "", STR_ARG(c->detail),
-			c->action.n ? " -> " : "", STR_ARG(c->action),
-			c->except.n ? ", but for policy.except " : "", STR_ARG(c->except));
-	}
-	line("reply", au->reply);
-	buf_fini(&when);
-}
-
-static void print_json(const struct audit *au, bool first)
-{
+	struct arena a = {0};
 	struct buf out = {0};
-	char id[ID_TEXT];
-	wire_json(&wire_audit, au, &out);
-	printf("%s\n{\"idText\":\"%s\",%.*s", first ? "" : ",", id_text(au->id, id),
-		STR_ARG(str_skip(buf_view(&out), 1)));
+	if (p->json) {
+		buf_str(&out, p->shown ? STR(",\n") : STR("\n"));
+		explain_json(p->sn, &a, au, &out);
+	} else {
+		if (p->shown) { buf_chr(&out, '\n'); }
+		explain_text(p->sn, &a, au, &out);
+	}
+	fwrite(out.p, 1, out.n, stdout);
 	buf_fini(&out);
+	arena_fini(&a);
+	p->shown++;
+}
+
+/* All records of one id, in order of time. */
+static void print_id(struct printer *p, uint64_t id)
+{
+	int64_t after_us = -1;
+	while (p->shown < SHOWN_MAX) {
+		struct arena a = {0};
+		struct audit au;
+		int rc = snap_audit(p->sn, id, after_us, &a, &au);
+		if (rc == 0) {
+			print(p, &au);
+			after_us = au.time_us;
+		}
+		arena_fini(&a);
+		if (rc < 0) { return; }
+	}
 }
 
 /* Does the record speak of this address, Message-ID or peer? */
 static bool about(const struct audit *au, struct str what)
 {
-	struct str peer = au->peer;
-	if (str_ieq(au->from, what) || str_ieq(au->login, what) || str_eq(peer, what)) {
+	if (str_ieq(au->from, what) || str_ieq(au->login, what) || str_eq(au->peer, what)) {
 		return true;
 	}
 	if (au->msgid.n &&
@@ -109,52 +77,52 @@ static bool about(const struct audit *au, struct str what)
 	return false;
 }
 
-static int search(struct admin *a, struct snap *sn, struct str what, bool json)
+/* The newest first. */
+static void print_about(struct printer *p, struct str what, int64_t since_us)
 {
-	struct audit au;
 	int64_t time_us = INT64_MAX;
 	uint64_t id = UINT64_MAX;
-	int shown = 0;
-	for (int i = 0; i < SEARCH_MAX && shown < SHOWN_MAX; i++) {
-		struct arena one = {0};
-		int rc = snap_audit_prev(sn, time_us, id, &one, &au);
-		if (rc == 0 && about(&au, what)) {
-			if (json) {
-				print_json(&au, shown == 0);
-			} else {
-				print_text(sn, &a->arena, &au);
-			}
-			shown++;
-		}
-		time_us = au.time_us;
-		id = au.id;
-		arena_fini(&one);
-		if (rc < 0) { break; }
+	for (int i = 0; i < SEARCH_MAX && p->shown < SHOWN_MAX; i++) {
+		struct arena a = {0};
+		struct audit au;
+		int rc = snap_audit_prev(p->sn, time_us, id, &a, &au);
+		if (rc == 0 && au.time_us >= since_us && about(&au, what)) { print(p, &au); }
+		time_us = rc == 0 ? au.time_us : 0;
+		id = rc == 0 ? au.id : 0;
+		arena_fini(&a);
+		if (rc < 0 || time_us < since_us) { return; }
 	}
-	return shown;
 }
 
-static int explain(struct admin *a, const char *text, bool json)
+/* An address as it is written down: IPv6 in its short form. */
+static struct str normal(const char *text, char ip[NET_ADDR_TEXT])
+{
+	struct net_addr addr;
+	struct str s = str_of(text);
+	bool is_ip =
+		str_chr(s, '@') < 0 && str_chr(s, ':') >= 0 && net_addr_parse(s, 0, &addr) == 0;
+	return is_ip ? str_of(net_addr_ip(&addr, ip)) : s;
+}
+
+static int explain(struct admin *a, const struct explain *o, const char *text, int64_t since_us)
 {
 	struct snap sn;
+	struct arena arena = {0};
 	struct audit au;
 	uint64_t id;
-	int shown = 0;
+	char ip[NET_ADDR_TEXT];
 	if (admin_snap(a, &sn) < 0) { return EX_TEMPFAIL; }
-	if (json) { printf("["); }
-	if (id_parse(str_of(text), &id) == 0 && snap_audit(&sn, id, -1, &a->arena, &au) == 0) {
-		shown = 1;
-		if (json) {
-			print_json(&au, true);
-		} else {
-			print_text(&sn, &a->arena, &au);
-		}
+	struct printer p = {.sn = &sn, .json = o->admin.json};
+	if (p.json) { printf("["); }
+	if (id_parse(str_of(text), &id) == 0 && snap_audit(&sn, id, -1, &arena, &au) == 0) {
+		print_id(&p, id);
 	} else {
-		shown = search(a, &sn, str_of(text), json);
+		print_about(&p, normal(text, ip), since_us);
 	}
-	if (json) { printf("\n]\n"); }
+	arena_fini(&arena);
+	if (p.json) { printf("\n]\n"); }
 	snap_end(&sn);
-	if (shown == 0 && !json) {
+	if (p.shown == 0 && !p.json) {
 		return command_fail(a->command, EX_DATAERR,
 			"nothing is recorded about '%s' (an id, a Message-ID, an address or an IP)",
 			text);
@@ -162,19 +130,33 @@ static int explain(struct admin *a, const char *text, bool json)
 	return EX_OK;
 }
 
+static int since(const struct command *c, const struct explain *o, int64_t *us_out)
+{
+	*us_out = 0;
+	if (!o->since) { return 0; }
+	int64_t now_us = (int64_t)time(NULL) * SECOND_US;
+	if (date_since_parse(str_of(o->since), now_us, us_out) == 0) { return 0; }
+	return command_fail(c, EX_USAGE,
+		"--since %s: written 2026-11-24, 2026-11-24T01:49:53Z or 2h (s, m, h, d)",
+		o->since);
+}
+
 static int run(const struct command *c, int argc, char **argv)
 {
 	struct explain o = {0};
 	struct admin a;
 	const char *args[ARGS_MAX];
+	int64_t since_us;
 	int n = options_read(c, argc, argv, &o, args);
 	if (n != 1) {
 		return n < 0 ? EX_USAGE
 			     : command_fail(
 				       c, EX_USAGE, "written: posthouse explain %s", c->arguments);
 	}
-	int status = admin_open(&a, c, &o.admin, false);
-	if (status == 0) { status = explain(&a, args[0], o.admin.json); }
+	int status = since(c, &o, &since_us);
+	if (status) { return status; }
+	status = admin_open(&a, c, &o.admin, false);
+	if (status == 0) { status = explain(&a, &o, args[0], since_us); }
 	admin_close(&a);
 	return status;
 }

@@ -179,6 +179,37 @@ int date_day_parse(struct str text, int64_t *day_out)
 	return 0;
 }
 
+/* "2h" before now. */
+static bool ago(struct str text, int64_t now_us, int64_t *us_out)
+{
+	static const struct str letters = STR("smhd");
+	static const int seconds[] = {1, 60, 3600, 86400};
+	int n;
+	if (!take_number(&text, 1, 6, &n) || text.n != 1) { return false; }
+	ptrdiff_t unit = str_chr(letters, text.p[0]);
+	if (unit < 0) { return false; }
+	*us_out = now_us - (int64_t)n * seconds[unit] * SECOND_US;
+	return true;
+}
+
+int date_since_parse(struct str text, int64_t now_us, int64_t *us_out)
+{
+	struct civil c = {0};
+	if (ago(text, now_us, us_out)) { return 0; }
+	bool ok = take_number(&text, 4, 4, &c.year) && take_char(&text, '-') &&
+		  take_number(&text, 2, 2, &c.month) && take_char(&text, '-') &&
+		  take_number(&text, 2, 2, &c.day);
+	if (ok && text.n) {
+		ok = take_char(&text, 'T') && take_number(&text, 2, 2, &c.hour) &&
+		     take_char(&text, ':') && take_number(&text, 2, 2, &c.minute) &&
+		     take_char(&text, ':') && take_number(&text, 2, 2, &c.second) &&
+		     take_char(&text, 'Z') && text.n == 0;
+	}
+	if (!ok || !civil_valid(&c)) { return ERR_SYNTAX; }
+	*us_out = us_of(&c);
+	return 0;
+}
+
 /* RFC 5322 4.3: the names that have a meaning; all others count as -0000. */
 static int zone_by_name(struct str name)
 {

@@ -15,6 +15,9 @@ int date_internal_parse(struct str text, int64_t *us_out);
 int date_day_parse(struct str text, int64_t *day_out);
 /* "2026-11-24T01:49:53Z", RFC 3339, for logs and JSON. */
 void date_iso(int64_t us, struct buf *out);
+/* The same, or a day "2026-11-24", or a time before `now_us`: "90s", "30m", "2h", "7d". ERR_SYNTAX.
+ */
+int date_since_parse(struct str text, int64_t now_us, int64_t *us_out);
 /* Day number of a moment, in the zone it was written in (RFC 9051 SENTON ignores time and zone). */
 static inline int64_t date_day(int64_t us, int zone_minutes)
 {

@@ -75,6 +75,7 @@ static void fill_client(
 		.helo = str_sub(s->helo, 0, NAME_MAX_LEN),
 		.proto = str_of(s->service->name),
 		.login = s->login,
+		.client = str_sub(s->name, 0, NAME_MAX_LEN),
 		.reply = str_sub(reply, 0, OP_TEXT_MAX)};
 	out->peer = arena_dup(a, session_ip(s, ip));
 	if (c) { /* it is gone when the client went away within the transaction */
@@ -90,10 +91,9 @@ void audit_fill(
 	fill_client(s, kind, reply, a, out);
 	out->id = e->id;
 	out->from = e->mail.from.text;
-	if (s->intake) {
-		out->size = s->intake->size;
-		out->msgid = s->intake->facts.msgid_value;
-	}
+	out->msgid = e->msgid;
+	out->author = e->author;
+	if (s->intake) { out->size = s->intake->size; }
 	out->rcpts = arena_array(a, e->rcpts_n, sizeof *out->rcpts);
 	out->rcpts_n = e->rcpts_n;
 	for (uint32_t i = 0; i < e->rcpts_n; i++) {

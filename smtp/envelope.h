@@ -39,8 +39,9 @@ struct envelope {
 	struct dns_budget budget; /* of all questions about it, from MAIL on */
 	struct policy_evidence spf, dkim, dmarc;
 	struct policy_finding found[POLICY_N - POLICY_OF_SESSION];
-	struct str refusal; /* what we answered to its message, when that was no */
-	bool committed;     /* its audit record has been stored with it */
+	struct str msgid, author; /* Message-ID and From of the header */
+	struct str refusal;       /* what we answered to its message, when that was no */
+	bool committed;           /* its audit record has been stored with it */
 };
 
 struct envelope *envelope_new(int64_t now_us);

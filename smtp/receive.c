@@ -3,6 +3,7 @@
 #include "smtp/receive.h"
 
 #include "lib/addr.h"
+#include "lib/head.h"
 #include "lib/metric.h"
 #include "smtp/audit.h"
 #include "smtp/relay_conf.h"
@@ -13,7 +14,8 @@ enum {
 	WIDE_FROM = 32 * 1024, /* a message that is longer is read in larger pieces */
 	WIDE_READ = 64 * 1024,
 	OP_OVERHEAD = 8 * 1024, /* of an operation's frame: fixed fields */
-	RCPT_OVERHEAD = 64      /* per recipient: lengths and numbers */
+	RCPT_OVERHEAD = 64,     /* per recipient: lengths and numbers */
+	AUTHOR_TEXT_MAX = 1000  /* octets of From in the audit record */
 };
 
 static struct metric accepted = {
@@ -166,7 +168,6 @@ enum step receive_open(struct session *s)
 	} else {
 		buf_str(&top, header);
 	}
-	in->facts.msgid_value = arena_dup(&e->arena, in->facts.msgid_value);
 	spool_octets(s, buf_view(&top));
 	if (in->fault == REPLY_N && whole.n > header.n) {
 		spool_octets(s, str_skip(whole, header.n));
@@ -190,11 +191,22 @@ static void find_authors(struct intake *in)
 	in->authors_n = kept;
 }
 
+/* What the audit record says of the header. */
+static void keep_facts(struct envelope *e, const struct header_facts *f)
+{
+	struct buf text = {0};
+	e->msgid = arena_dup(&e->arena, f->msgid_value);
+	head_unfold(str_sub(f->from_value, 0, AUTHOR_TEXT_MAX), &text);
+	e->author = arena_dup(&e->arena, buf_view(&text));
+	buf_fini(&text);
+}
+
 static void look_at_header(struct session *s)
 {
 	struct intake *in = s->intake;
 	header_look(str_sub(buf_view(&in->header), 0, in->header_len), &in->facts);
 	in->list_id = arena_dup(&in->arena, in->facts.list_id);
+	keep_facts(s->env, &in->facts);
 	if (!session_at(s, AT_SUBMIT)) { find_authors(in); } /* it judges them by itself */
 }
 

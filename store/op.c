@@ -25,7 +25,8 @@ WIRE_TABLE(audit, wire_audit, WIRE_U64(struct audit, id), WIRE_U64(struct audit,
 	WIRE_STR(struct audit, from, ADDRESS_MAX), WIRE_STR(struct audit, msgid, 1000),
 	WIRE_STR(struct audit, reply, OP_TEXT_MAX), WIRE_U64(struct audit, size),
 	WIRE_LIST(struct audit, rcpts, rcpts_n, wire_audit_rcpt, OP_RCPTS_MAX),
-	WIRE_LIST(struct audit, checks, checks_n, wire_audit_check, OP_CHECKS_MAX));
+	WIRE_LIST(struct audit, checks, checks_n, wire_audit_check, OP_CHECKS_MAX),
+	WIRE_STR(struct audit, client, 255), WIRE_STR(struct audit, author, 1000));
 
 WIRE_TABLE(op_upload, wire_op_upload, WIRE_U64(struct op_upload, oid),
 	WIRE_U32(struct op_upload, chunk), WIRE_STR(struct op_upload, data, CHUNK_DATA));

@@ -17,7 +17,7 @@ enum {
 	OP_TOP_MAX = 32 * 1024,
 	OP_REFS_MAX = 32,
 	OP_TEXT_MAX = 2048, /* replies, envids, details */
-	OP_CHECKS_MAX = 64,
+	OP_CHECKS_MAX = 256,
 	OP_AUDITS_MAX = 256
 };
 
@@ -69,7 +69,8 @@ struct audit_rcpt {
 	uint64_t qid;      /* filled by the store */
 };
 struct audit_check {
-	struct str name, result, detail;
+	struct str name; /* "spf"; what stands below it has a longer path: "spf/helo" */
+	struct str result, detail;
 	struct str action; /* what followed: note, junk, ...; empty: nothing */
 	struct str except; /* the exception of ours by which nothing followed; else empty */
 };
@@ -84,6 +85,8 @@ struct audit {
 	uint32_t rcpts_n;
 	struct audit_check *checks;
 	uint32_t checks_n;
+	struct str client; /* the peer's name as far as it is known */
+	struct str author; /* of the header: the From field */
 };
 
 /* --- uploads: bodies beyond CHUNK_DATA, streamed while they arrive --- */

@@ -310,6 +310,26 @@ static void test_date_day(void)
 	CHECK_INT(date_day(-1 * SECOND_US, 0), -1);
 }
 
+static void test_date_since(void)
+{
+	static const int64_t now = 1795484993 * SECOND_US;
+	static const struct str bad[] = {STR(""), STR("2h "), STR("2"), STR("h"), STR("2w"),
+		STR("2026-13-01"), STR("2026-11-24T"), STR("2026-11-24T01:49:53"),
+		STR("2026-11-24T01:49:53Zx"), STR("99999999s")};
+	int64_t us;
+	CHECK_INT(date_since_parse(STR("2026-11-24T01:49:53Z"), now, &us), 0);
+	CHECK_INT(us, now);
+	CHECK_INT(date_since_parse(STR("2026-11-24"), now, &us), 0);
+	CHECK_INT(us, now / SECOND_US / 86400 * 86400 * SECOND_US);
+	CHECK_INT(date_since_parse(STR("2h"), now, &us), 0);
+	CHECK_INT(us, now - 7200 * SECOND_US);
+	CHECK_INT(date_since_parse(STR("7d"), now, &us), 0);
+	CHECK_INT(us, now - 7 * 86400 * SECOND_US);
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		CHECK_INT(date_since_parse(bad[i], now, &us), ERR_SYNTAX);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct tap_case cases[] = {
@@ -325,6 +345,7 @@ int main(int argc, char **argv)
 		{"dates of mail read", test_date_read},
 		{"bad dates", test_date_bad},
 		{"days", test_date_day},
+		{"times that are written in commands", test_date_since},
 	};
 	return tap_run(cases, COUNT(cases), argc, argv);
 }

@@ -319,6 +319,34 @@ static void test_audit(void)
 	end();
 }
 
+/* The header is let go of when it is refused; what it said is not. */
+static void test_audit_of_header(void)
+{
+	struct client c;
+	struct snap sn;
+	struct arena a = {0};
+	struct audit record;
+	struct err e = {{0}};
+	start();
+	CHECK_INT(conf_set(conf, STR("policy.from"), STR("refuse"), &e), 0);
+	roles[ROLE_MX].ops->reload(&roles[ROLE_MX]);
+	client_start(&c, LISTEN_SMTP);
+	say(&c, STR("EHLO x\r\nMAIL FROM:<a@example.org>\r\n"
+		    "RCPT TO:<u@example.test>\r\nDATA\r\n"));
+	CHECK(str_starts(say(&c, STR("From: A\r\n <a@example.org>\r\nMessage-ID: <1@x>\r\n"
+				     "From: b@example.org\r\n\r\nx\r\n.\r\n")),
+		STR("550 5.7.1 ")));
+	loop_advance(loop, SECOND_US);
+	CHECK_INT(snap_begin(fx.s, &sn), 0);
+	CHECK_INT(snap_audit_prev(&sn, INT64_MAX, UINT64_MAX, &a, &record), 0);
+	CHECK_STR(record.msgid, STR("<1@x>"));
+	CHECK_STR(record.author, STR("A <a@example.org>"));
+	snap_end(&sn);
+	arena_fini(&a);
+	client_end(&c);
+	end();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct tap_case table[] = {
@@ -326,6 +354,7 @@ int main(int argc, char **argv)
 		{"messages of one chunk and of many", test_big},
 		{"a message that was never ended", test_given_up},
 		{"the record of a refusal", test_audit},
+		{"the record of a refused header", test_audit_of_header},
 	};
 	log_set_level(LOG_ERROR);
 	op_register();

@@ -1,0 +1,294 @@
+/* Printing audit records. The checks of a record are a flat list of paths ("spf", "spf/helo"); here
+   they become a tree. */
+#include "cmd/explain_print.h"
+
+#include "lib/date.h"
+
+enum { DEPTH_MAX = 8, NAME_WIDTH = 12 };
+
+static const char *const kinds[] = {[AUDIT_RECEIVED] = "received",
+	[AUDIT_SUBMITTED] = "submitted",
+	[AUDIT_REFUSED] = "refused",
+	[AUDIT_SENT] = "sent",
+	[AUDIT_DEFERRED] = "deferred",
+	[AUDIT_BOUNCED] = "bounced",
+	[AUDIT_LOGIN] = "login"};
+static const char *const outcomes[] = {[RCPT_DELIVERED] = "delivered",
+	[RCPT_QUEUED] = "queued",
+	[RCPT_REFUSED] = "refused",
+	[RCPT_DUPLICATE] = "delivered already through another address",
+	[RCPT_SENT] = "sent",
+	[RCPT_DEFERRED] = "deferred",
+	[RCPT_FAILED] = "failed"};
+
+static struct str word(const char *const *words, size_t n, unsigned i)
+{
+	return str_of(i < n && words[i] ? words[i] : "?");
+}
+
+/* --- where a message went --- */
+
+struct place {
+	struct str login, mailbox; /* empty: it is gone */
+};
+
+static struct place place_of(struct snap *sn, struct arena *a, uint32_t mid)
+{
+	struct place p = {STR(""), STR("")};
+	struct mbox mb;
+	struct acct ac;
+	struct mname *names;
+	size_t n;
+	if (snap_mbox(sn, mid, &mb) < 0 || snap_acct(sn, mb.aid, &ac) < 0) { return p; }
+	p.login = ac.login;
+	if (snap_mnames(sn, mb.aid, a, &names, &n) < 0) { return p; }
+	for (size_t i = 0; i < n; i++) {
+		if (names[i].mid == mid) { p.mailbox = names[i].name; }
+	}
+	return p;
+}
+
+/* --- the tree of checks --- */
+
+/* Does the path `name` stand directly below `parent` ("" = on top)? Then its last part. */
+static bool is_child(struct str parent, struct str name, struct str *last_out)
+{
+	if (parent.n) {
+		if (!str_starts(name, parent) || name.n == parent.n || name.p[parent.n] != '/') {
+			return false;
+		}
+		name = str_skip(name, parent.n + 1);
+	}
+	*last_out = name;
+	return name.n && str_chr(name, '/') < 0;
+}
+
+/* --- text --- */
+
+static void put_clean(struct buf *out, struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+		buf_chr(out, c < 0x20 || c == 0x7f ? '?' : (char)c);
+	}
+}
+
+static void put_name(struct buf *out, unsigned depth, struct str name)
+{
+	for (unsigned i = 0; i <= depth; i++) { buf_str(out, STR("  ")); }
+	put_clean(out, name);
+	size_t width = NAME_WIDTH > 2 * depth ? NAME_WIDTH - 2 * depth : 0;
+	for (size_t i = name.n; i < width; i++) { buf_chr(out, ' '); }
+	buf_chr(out, ' ');
+}
+
+static void put_line(struct buf *out, const char *name, struct str value)
+{
+	if (value.n == 0) { return; }
+	put_name(out, 0, str_of(name));
+	put_clean(out, value);
+	buf_chr(out, '\n');
+}
+
+static void put_checks(struct buf *out, const struct audit *au, struct str parent, unsigned depth)
+{
+	struct str last;
+	for (uint32_t i = 0; depth < DEPTH_MAX && i < au->checks_n; i++) {
+		const struct audit_check *c = &au->checks[i];
+		if (!is_child(parent, c->name, &last)) { continue; }
+		put_name(out, depth, last);
+		put_clean(out, c->result);
+		if (c->action.n) {
+			buf_str(out, STR(" -> "));
+			put_clean(out, c->action);
+		}
+		if (c->except.n) {
+			buf_str(out, STR(" (not applied: "));
+			put_clean(out, c->except);
+			buf_chr(out, ')');
+		}
+		if (c->detail.n) {
+			buf_str(out, STR(": "));
+			put_clean(out, c->detail);
+		}
+		buf_chr(out, '\n');
+		put_checks(out, au, c->name, depth + 1);
+	}
+}
+
+static void put_rcpt(struct buf *out, struct snap *sn, struct arena *a, const struct audit_rcpt *r)
+{
+	char id[ID_TEXT];
+	struct queue_item it;
+	put_name(out, 0, STR("to"));
+	buf_chr(out, '<');
+	put_clean(out, r->rcpt);
+	buf_str(out, STR("> "));
+	buf_str(out, word(outcomes, COUNT(outcomes), r->outcome));
+	if (r->mid) {
+		struct place p = place_of(sn, a, r->mid);
+		buf_fmt(out, ": %.*s%s%.*s, UID %u", STR_ARG(p.login), p.login.n ? " " : "",
+			STR_ARG(p.mailbox.n ? p.mailbox : STR("in a mailbox that is gone")),
+			r->uid);
+	}
+	if (r->qid) {
+		buf_fmt(out, ", queue id %s%s", id_text(r->qid, id),
+			snap_queue_item(sn, r->qid, a, &it) == 0 ? " (still there)" : "");
+	}
+	if (r->detail.n) {
+		buf_str(out, STR(": "));
+		put_clean(out, r->detail);
+	}
+	buf_chr(out, '\n');
+}
+
+static void put_client(struct buf *out, const struct audit *au)
+{
+	if (au->peer.n == 0 && au->client.n == 0) { return; }
+	put_name(out, 0, STR("client"));
+	put_clean(out, au->peer);
+	if (au->client.n) {
+		buf_str(out, STR(" ("));
+		put_clean(out, au->client);
+		buf_chr(out, ')');
+	}
+	buf_chr(out, '\n');
+}
+
+void explain_text(struct snap *sn, struct arena *a, const struct audit *au, struct buf *out)
+{
+	char id[ID_TEXT];
+	buf_fmt(out, "%s  ", id_text(au->id, id));
+	date_iso(au->time_us, out);
+	buf_fmt(out, "  %.*s\n", STR_ARG(word(kinds, COUNT(kinds), au->kind)));
+	put_client(out, au);
+	put_line(out, "helo", au->helo);
+	put_line(out, "protocol", au->proto);
+	put_line(out, "tls", au->tls);
+	put_line(out, "login", au->login);
+	if (au->from.n || au->rcpts_n || au->size) {
+		put_name(out, 0, STR("sender"));
+		buf_chr(out, '<');
+		put_clean(out, au->from);
+		buf_str(out, STR(">\n"));
+	}
+	put_line(out, "author", au->author);
+	put_line(out, "message-id", au->msgid);
+	if (au->size) {
+		put_name(out, 0, STR("size"));
+		buf_u64(out, au->size);
+		buf_str(out, STR(" octets\n"));
+	}
+	if (au->checks_n) { buf_str(out, STR("  checks\n")); }
+	put_checks(out, au, STR(""), 1);
+	for (uint32_t i = 0; i < au->rcpts_n; i++) { put_rcpt(out, sn, a, &au->rcpts[i]); }
+	put_line(out, "reply", au->reply);
+}
+
+/* --- JSON --- */
+
+static void put_key(struct buf *out, bool *first, const char *name)
+{
+	if (!*first) { buf_chr(out, ','); }
+	*first = false;
+	json_str(str_of(name), out);
+	buf_chr(out, ':');
+}
+
+static void put_member(struct buf *out, bool *first, const char *name, struct str value)
+{
+	if (value.n == 0) { return; }
+	put_key(out, first, name);
+	json_str(value, out);
+}
+
+static void put_number(struct buf *out, bool *first, const char *name, uint64_t value)
+{
+	put_key(out, first, name);
+	buf_u64(out, value);
+}
+
+static void json_checks(struct buf *out, const struct audit *au, struct str parent, unsigned depth)
+{
+	struct str last;
+	bool first_check = true;
+	buf_chr(out, '[');
+	for (uint32_t i = 0; depth < DEPTH_MAX && i < au->checks_n; i++) {
+		const struct audit_check *c = &au->checks[i];
+		bool first = true;
+		if (!is_child(parent, c->name, &last)) { continue; }
+		buf_str(out, first_check ? STR("{") : STR(",{"));
+		first_check = false;
+		put_member(out, &first, "name", last);
+		put_member(out, &first, "result", c->result);
+		put_member(out, &first, "detail", c->detail);
+		put_member(out, &first, "action", c->action);
+		put_member(out, &first, "exception", c->except);
+		put_key(out, &first, "steps");
+		json_checks(out, au, c->name, depth + 1);
+		buf_chr(out, '}');
+	}
+	buf_chr(out, ']');
+}
+
+static void json_rcpt(struct buf *out, struct snap *sn, struct arena *a, const struct audit_rcpt *r)
+{
+	char id[ID_TEXT];
+	bool first = true;
+	buf_chr(out, '{');
+	put_member(out, &first, "address", r->rcpt);
+	put_member(out, &first, "outcome", word(outcomes, COUNT(outcomes), r->outcome));
+	put_member(out, &first, "detail", r->detail);
+	if (r->mid) {
+		struct place p = place_of(sn, a, r->mid);
+		put_member(out, &first, "account", p.login);
+		put_member(out, &first, "mailbox", p.mailbox);
+		put_number(out, &first, "uid", r->uid);
+	}
+	if (r->qid) { put_member(out, &first, "queueId", str_of(id_text(r->qid, id))); }
+	buf_chr(out, '}');
+}
+
+static void json_client(struct buf *out, const struct audit *au)
+{
+	bool first = true;
+	buf_chr(out, '{');
+	put_member(out, &first, "ip", au->peer);
+	put_member(out, &first, "name", au->client);
+	put_member(out, &first, "helo", au->helo);
+	put_member(out, &first, "protocol", au->proto);
+	put_member(out, &first, "tls", au->tls);
+	put_member(out, &first, "login", au->login);
+	buf_chr(out, '}');
+}
+
+void explain_json(struct snap *sn, struct arena *a, const struct audit *au, struct buf *out)
+{
+	char id[ID_TEXT];
+	struct buf when = {0};
+	bool first = true;
+	date_iso(au->time_us, &when);
+	buf_chr(out, '{');
+	put_member(out, &first, "id", str_of(id_text(au->id, id)));
+	put_member(out, &first, "time", buf_view(&when));
+	put_member(out, &first, "kind", word(kinds, COUNT(kinds), au->kind));
+	put_key(out, &first, "client");
+	json_client(out, au);
+	put_key(out, &first, "sender");
+	json_str(au->from, out);
+	put_member(out, &first, "author", au->author);
+	put_member(out, &first, "messageId", au->msgid);
+	put_number(out, &first, "size", au->size);
+	put_key(out, &first, "checks");
+	json_checks(out, au, STR(""), 0);
+	put_key(out, &first, "recipients");
+	buf_chr(out, '[');
+	for (uint32_t i = 0; i < au->rcpts_n; i++) {
+		if (i) { buf_chr(out, ','); }
+		json_rcpt(out, sn, a, &au->rcpts[i]);
+	}
+	buf_chr(out, ']');
+	put_member(out, &first, "reply", au->reply);
+	buf_chr(out, '}');
+	buf_fini(&when);
+}
