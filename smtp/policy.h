@@ -104,5 +104,8 @@ struct str policy_name(enum policy_id id);
 /* "off", "note", ... */
 struct str policy_action_name(enum policy_action a);
 enum policy_stage policy_stage_of(enum policy_id id);
+/* The action it has unless told otherwise; whether the configuration may give it another. */
+enum policy_action policy_standard(enum policy_id id);
+bool policy_may(enum policy_id id, enum policy_action a);
 /* "connect", ... */
 struct str policy_stage_name(enum policy_stage stage);

@@ -57,6 +57,18 @@ static enum policy_action action_named(const char *word)
 	return a;
 }
 
+enum policy_action policy_standard(enum policy_id id)
+{
+	return action_named(rows[id].def);
+}
+
+bool policy_may(enum policy_id id, enum policy_action a)
+{
+	const char *const *word = rows[id].choices;
+	while (*word && action_named(*word) != a) { word++; }
+	return *word != NULL;
+}
+
 int policy_load(struct policy *p, const struct policy_conf *c, struct err *e)
 {
 	struct policy_rules *rules = policy_rules_new(c, e);

@@ -25,11 +25,11 @@ static enum look no_mail(struct looked *l, struct str domain, const char *what)
 static enum look ask_next(struct session *s, struct work *w, struct looked *l)
 {
 	static const enum dns_type types[] = {DNS_MX, DNS_A, DNS_AAAA};
-	struct str domain = s->env->mail.from.domain;
+	struct str domain = s->env->mail.from.domain, ascii;
 	dns_query_fini(&w->query);
 	if (w->at == COUNT(types)) { return no_mail(l, domain, "has neither MX nor address"); }
-	dns_ask_within(
-		s->server->dns, &w->query, &s->task, &s->env->budget, domain, types[w->at++]);
+	if (idn_domain(domain, l->arena, &ascii) < 0) { return no_mail(l, domain, "cannot exist"); }
+	dns_ask_within(s->server->dns, &w->query, &s->task, &s->env->budget, ascii, types[w->at++]);
 	return LOOK_WAIT;
 }
 

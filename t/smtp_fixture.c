@@ -93,6 +93,20 @@ static void describe(struct smtp_fixture *f, const struct op_deliver *op)
 	must(op->audit.id != 0, "there is an audit record");
 }
 
+static void describe_checks(struct smtp_fixture *f, const struct audit *au)
+{
+	buf_reset(&f->checks);
+	buf_reset(&f->details);
+	for (uint32_t i = 0; i < au->checks_n; i++) {
+		const struct audit_check *c = &au->checks[i];
+		buf_fmt(&f->checks, "%s%.*s=%.*s", i ? " " : "", STR_ARG(c->name),
+			STR_ARG(c->result));
+		if (c->action.n) { buf_fmt(&f->checks, "(%.*s)", STR_ARG(c->action)); }
+		if (c->except.n) { buf_fmt(&f->checks, "[%.*s]", STR_ARG(c->except)); }
+		buf_fmt(&f->details, "%.*s: %.*s\n", STR_ARG(c->name), STR_ARG(c->detail));
+	}
+}
+
 static void fake_deliver(struct smtp_fixture *f, struct link_msg *m)
 {
 	const struct op_deliver *op = m->request;
@@ -100,6 +114,7 @@ static void fake_deliver(struct smtp_fixture *f, struct link_msg *m)
 	struct op_deliver_reply reply = {.oid = 1, .results = results, .results_n = op->locals_n};
 	f->delivers++;
 	describe(f, op);
+	describe_checks(f, &op->audit);
 	for (uint32_t i = 0; i < op->locals_n; i++) {
 		results[i].rc = (int)op->locals[i].aid == f->full_aid ? -ERR_QUOTA : 0;
 	}
@@ -133,6 +148,7 @@ static void on_store(void *ctx, struct link_msg *m)
 	} else if (m->type == &OP_AUDIT) {
 		const struct op_audit *op = m->request;
 		f->audits += op->records_n;
+		describe_checks(f, &op->records[op->records_n - 1]);
 		f->audit_ops++;
 		link_reply(m, 0, NULL);
 	}
@@ -180,9 +196,14 @@ static void configure(struct smtp_fixture *f, const char *settings)
 		"the host name is set");
 	must(conf_set(f->conf, STR("dns.forward"), STR("none"), &e) == 0, e.text);
 	while (rest.n) {
+		char value[512];
 		str_cut(&rest, ' ', &word);
 		str_cut(&word, '=', &key);
-		must(conf_set(f->conf, key, word, &e) == 0, e.text);
+		must(word.n <= sizeof value, "a setting is short");
+		for (size_t i = 0; i < word.n; i++) {
+			value[i] = word.p[i] == '~' ? ' ' : word.p[i];
+		}
+		must(conf_set(f->conf, key, str_make(value, word.n), &e) == 0, e.text);
 	}
 	f->role.conf = f->conf;
 }
@@ -209,7 +230,14 @@ static void certify(struct smtp_fixture *f)
 
 void smtp_start(struct smtp_fixture *f, enum role_id role, const char *settings)
 {
+	smtp_start_zone(f, role, settings, NULL);
+}
+
+void smtp_start_zone(
+	struct smtp_fixture *f, enum role_id role, const char *settings, const char *zone)
+{
 	static bool registered;
+	static struct role_secret secret = {.name = {"dns.zone", 8}};
 	struct err e = {{0}};
 	*f = (struct smtp_fixture){.gone = true};
 	if (!registered) {
@@ -223,6 +251,9 @@ void smtp_start(struct smtp_fixture *f, enum role_id role, const char *settings)
 		.ops = role == ROLE_MX ? &mx_role : &submit_role, .id = role, .loop = f->loop};
 	configure(f, settings);
 	certify(f);
+	secret.value = str_of(zone);
+	f->role.secrets = &secret;
+	f->role.secrets_n = zone ? 1 : 0;
 	f->auth = link_pair(f, ROLE_AUTH, &auth_ops);
 	f->store = link_pair(f, ROLE_STORE, &store_ops);
 	must(role_dns(&f->role, &e) == 0, e.text);
@@ -249,6 +280,8 @@ void smtp_end(struct smtp_fixture *f)
 	buf_fini(&f->body);
 	buf_fini(&f->envelope);
 	buf_fini(&f->upload);
+	buf_fini(&f->checks);
+	buf_fini(&f->details);
 }
 
 /* --- the client --- */
@@ -309,12 +342,19 @@ void smtp_connect(struct smtp_fixture *f, enum listen_kind kind)
 	f->tls_rc = 1;
 	task_start(f->loop, &f->task, conn_new(f->loop, fd[1], false), client_read, client_ended);
 	struct conn *server = conn_new(f->loop, fd[0], true);
-	if (f->local) {
+	if (f->local || f->from) {
 		struct net_addr a;
-		net_addr_parse(STR("127.0.0.1"), 0, &a);
+		net_addr_parse(str_of(f->from ? f->from : "127.0.0.1"), 0, &a);
 		conn_set_peer(server, &a);
 	}
 	session_start(f->role.state, service_find(kind), server);
+}
+
+struct session *smtp_session(struct smtp_fixture *f)
+{
+	const struct server *sv = f->role.state;
+	must(!list_empty(&sv->sessions), "there is a session");
+	return list_entry(sv->sessions.prev, struct session, node);
 }
 
 void smtp_tls(struct smtp_fixture *f)

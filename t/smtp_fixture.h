@@ -17,6 +17,7 @@ struct smtp_fixture {
 	struct task task;
 	bool local;       /* the client counts as one on loopback */
 	bool over_tcp;    /* connect over loopback: the client has an address */
+	const char *from; /* its address; NULL = none */
 	bool gone;        /* the server closed */
 	struct buf heard; /* since the last say */
 	int tls_rc;       /* of the client's handshake, 1 = none yet */
@@ -24,14 +25,22 @@ struct smtp_fixture {
 	int deliver_rc, full_aid; /* what it answers; LMTP: ERR_QUOTA for this account */
 	unsigned delivers, audits, audit_ops; /* records, and operations with some */
 	struct buf body, envelope;            /* of the last message; as text */
+	struct buf checks;  /* of the last audit record: "name=result(action)[exception] ..." */
+	struct buf details; /* lines of "name: detail" */
 	struct buf upload;
 	uint32_t first_chunk; /* of `upload`: 1 when a top will come */
 	bool silent;          /* it keeps the operation without an answer */
 	struct link_msg *held;
 };
 
-/* `settings`: "smtp.errors_max=3 policy.helo=refuse ...". */
+/* `settings`: "smtp.errors_max=3 policy.helo=refuse ...", "~" is a blank within one. Nothing can be
+   looked up. */
 void smtp_start(struct smtp_fixture *f, enum role_id role, const char *settings);
+/* The same with a resolver: master-file text that answers everything. */
+void smtp_start_zone(
+	struct smtp_fixture *f, enum role_id role, const char *settings, const char *zone);
+/* The session of the client that is connected. */
+struct session *smtp_session(struct smtp_fixture *f);
 void smtp_end(struct smtp_fixture *f);
 /* A fresh client (the old one is gone). */
 void smtp_connect(struct smtp_fixture *f, enum listen_kind kind);
