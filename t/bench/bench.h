@@ -14,6 +14,7 @@ enum tls { TLS_NONE, TLS_STARTTLS, TLS_IMPLICIT };
 
 struct options {
 	const char *host, *ca, *user, *password, *sender, *mailbox, *pids;
+	const char *helo, *xclient, *header;
 	uint64_t port, smtp_port, imap_port;
 	uint64_t connections, messages, size, recipients, users, per_connection, passes, ops,
 		timeout_s;
@@ -60,6 +61,7 @@ struct mode {
 	const char *help;
 };
 
+void mode_message(struct bench *b);
 void mode_smtp(struct bench *b);
 void mode_submission(struct bench *b);
 void mode_lmtp(struct bench *b);

@@ -18,6 +18,7 @@ static const struct mode modes[] = {
 	{"login", mode_login, "connect, LOGIN, LOGOUT, --ops times"},
 	{"idle", mode_idle, "from a message's 250 on --smtp-port to its EXISTS in IDLE"},
 	{"idle-memory", mode_idle_memory, "PSS of the server with --connections in IDLE"},
+	{"message", mode_message, "print the first message that smtp would send, and nothing else"},
 	{"start", mode_start, "run the server --ops times until it greets: ... -- COMMAND"},
 };
 
@@ -42,6 +43,9 @@ static const struct arg_row {
 	{"user", ARG_TEXT, AT(user), "address; % is the user's number (user%@bench.test)"},
 	{"users", ARG_NUMBER, AT(users), "how many there are (1)"},
 	{"password", ARG_TEXT, AT(password), "of all users (secret)"},
+	{"helo", ARG_TEXT, AT(helo), "our name (client.test)"},
+	{"xclient", ARG_TEXT, AT(xclient), "the client's address, told by XCLIENT"},
+	{"header", ARG_TEXT, AT(header), "file with fields that come before each message"},
 	{"sender", ARG_TEXT, AT(sender), "reverse-path of smtp and lmtp"},
 	{"mailbox", ARG_TEXT, AT(mailbox), "(INBOX)"},
 	{"connections", ARG_NUMBER, AT(connections), "side by side (1)"},
@@ -164,6 +168,7 @@ int main(int argc, char **argv)
 	struct bench b = {.opt = {.host = "127.0.0.1",
 				  .user = "user%@bench.test",
 				  .password = "secret",
+				  .helo = "client.test",
 				  .sender = "sender@client.test",
 				  .mailbox = "INBOX",
 				  .connections = 1,
@@ -180,6 +185,14 @@ int main(int argc, char **argv)
 	b.loop = ev_default_loop(0);
 	b.tls = make_tls(&b.opt);
 	message_init(&b.message, b.opt.size);
+	if (b.opt.header && !message_prepend(&b.message, b.opt.header)) {
+		fprintf(stderr, "load: cannot read %s\n", b.opt.header);
+		return 66;
+	}
+	if (mode->run == mode_message) { /* no load, no result */
+		mode_message(&b);
+		return 0;
+	}
 	mode->run(&b);
 	print_result(&b, mode->name);
 	message_fini(&b.message);

@@ -63,6 +63,22 @@ void message_init(struct message *m, size_t size)
 			  (size_t)str_find(str_skip(all, m->number_at[0] + 1), STR(NUMBER));
 }
 
+bool message_prepend(struct message *m, const char *file)
+{
+	char fields[16 * 1024];
+	struct buf whole = {0};
+	FILE *f = fopen(file, "r");
+	size_t n = f ? fread(fields, 1, sizeof fields, f) : 0;
+	if (f) { fclose(f); }
+	buf_add(&whole, fields, n);
+	buf_str(&whole, buf_view(&m->text));
+	buf_fini(&m->text);
+	m->text = whole;
+	m->author_at += n;
+	for (size_t i = 0; i < COUNT(m->number_at); i++) { m->number_at[i] += n; }
+	return n > 0 && n < sizeof fields;
+}
+
 void message_author(struct message *m, struct str address)
 {
 	char *at = m->text.p + m->author_at;

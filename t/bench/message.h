@@ -15,6 +15,8 @@ struct message {
 /* Lines end in CRLF, none begins with a dot, none is longer than 78 octets. `size` in octets, at
    least MESSAGE_SIZE_MIN. */
 void message_init(struct message *m, size_t size);
+/* Put the fields in `file` (octets as they are) before it. False when there are none to read. */
+bool message_prepend(struct message *m, const char *file);
 /* Who writes it from now on, at most 40 octets: a user who submits must be the author. */
 void message_author(struct message *m, struct str address);
 void message_fini(struct message *m);

@@ -192,6 +192,15 @@ static void deliver(struct bench *b, bool lmtp, bool login)
 	free(all.added);
 }
 
+void mode_message(struct bench *b)
+{
+	struct buf out = {0};
+	message_author(&b->message, str_of(b->opt.sender));
+	message_render(&b->message, 0, &out);
+	fwrite(out.p, 1, out.n, stdout);
+	buf_fini(&out);
+}
+
 void mode_smtp(struct bench *b)
 {
 	deliver(b, false, false);

@@ -41,7 +41,7 @@ void smtp_flush(struct smtp *s)
 
 static void say_hello(struct smtp *s)
 {
-	smtp_command(s, 250, "%s client.test", s->lmtp ? "LHLO" : "EHLO");
+	smtp_command(s, 250, "%s %s", s->lmtp ? "LHLO" : "EHLO", s->bench->opt.helo);
 	smtp_flush(s);
 }
 
@@ -63,7 +63,13 @@ static void say_auth(struct smtp *s)
 
 static void hello_done(struct smtp *s)
 {
-	if (s->tls == TLS_STARTTLS && s->phase == SMTP_HELLO) {
+	if (s->bench->opt.xclient && !s->told) {
+		s->told = true;
+		s->phase = SMTP_XCLIENT;
+		smtp_command(s, 220, "XCLIENT ADDR=%s NAME=%s", s->bench->opt.xclient,
+			s->bench->opt.helo);
+		smtp_flush(s);
+	} else if (s->tls == TLS_STARTTLS && s->phase == SMTP_HELLO) {
 		s->phase = SMTP_TLS;
 		smtp_command(s, 220, "STARTTLS");
 		smtp_flush(s);
@@ -81,6 +87,7 @@ static void proceed(struct smtp *s)
 {
 	switch (s->phase) {
 	case SMTP_GREETING:
+	case SMTP_XCLIENT:
 		s->phase = SMTP_HELLO;
 		say_hello(s);
 		break;
@@ -160,6 +167,7 @@ void smtp_open(struct smtp *s, struct bench *b)
 	s->bench = b;
 	s->phase = SMTP_GREETING;
 	s->expected_n = s->answered_n = 0;
+	s->told = false;
 	buf_reset(&s->line);
 	smtp_expect(s, 220);
 	peer_open(&s->peer, b, s->port, s->tls == TLS_IMPLICIT, &smtp_calls);

@@ -18,7 +18,16 @@ struct smtp {
 	/* The session broke (already counted as an error). */
 	void (*broken)(struct smtp *s);
 
-	enum { SMTP_GREETING, SMTP_HELLO, SMTP_TLS, SMTP_HELLO_TLS, SMTP_AUTH, SMTP_READY } phase;
+	enum {
+		SMTP_GREETING,
+		SMTP_HELLO,
+		SMTP_XCLIENT,
+		SMTP_TLS,
+		SMTP_HELLO_TLS,
+		SMTP_AUTH,
+		SMTP_READY
+	} phase;
+	bool told; /* XCLIENT has been sent */
 	struct buf line;
 	uint16_t expected[SMTP_EXPECTED_MAX];
 	size_t expected_n, answered_n;
