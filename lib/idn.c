@@ -33,8 +33,9 @@ static int ascii_domain(struct str s, struct arena *a, struct str *out)
 		if (label > LABEL_MAX) { return ERR_SYNTAX; }
 		p[i] = ascii_lower(s.p[i]);
 	}
+	if (label == 0) { return ERR_SYNTAX; }
 	*out = str_make(p, s.n);
-	return label ? 0 : ERR_SYNTAX;
+	return 0;
 }
 
 int idn_domain(struct str domain, struct arena *a, struct str *out)
