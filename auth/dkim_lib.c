@@ -5,6 +5,7 @@
 #include "auth/dkim_private.h"
 
 #include <opendkim/dkim.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 
 struct dkim_lib_message {
@@ -208,5 +209,6 @@ void dkim_lib_free(struct dkim_verify *v)
 
 void dkim_verify_prepare(void)
 {
+	OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL); /* or the first key loads it */
 	(void)open_library(); /* tried again at the first message */
 }

@@ -147,7 +147,7 @@ void dkim_fixture_public(EVP_PKEY *key, bool raw_rsa, struct buf *out)
 
 /* --- verifying --- */
 
-static void feed(struct dkim_fixture *f)
+void dkim_fixture_feed(struct dkim_fixture *f)
 {
 	struct dkim_env env = {.dns = f->dns,
 		.budget = &f->budget,
@@ -165,7 +165,7 @@ static void feed(struct dkim_fixture *f)
 static enum step step(struct task *t)
 {
 	struct dkim_fixture *f = task_of(t, struct dkim_fixture, task);
-	if (!f->v) { feed(f); }
+	if (!f->v) { dkim_fixture_feed(f); }
 	if (dkim_verify_step(f->v) == 0) { return STEP_WAIT; }
 	f->sigs = dkim_verify_sigs(f->v, &f->n);
 	f->finished = true;
@@ -187,7 +187,8 @@ void dkim_fixture_verify(
 	if (!f->dns) { fprintf(stderr, "# %s\n", e.text); }
 	assert(f->dns);
 	f->message = message;
-	dns_budget_start(&f->budget, f->loop, DNS_BUDGET_QUESTIONS, DNS_BUDGET_S * SECOND_US);
+	dns_budget_start(
+		&f->budget, f->loop, f->broke ? 0 : DNS_BUDGET_QUESTIONS, DNS_BUDGET_S * SECOND_US);
 	task_start(f->loop, &f->task, NULL, step, ended);
 	while (loop_turn(f->loop)) {}
 	assert(f->finished); /* a zone answers at once */

@@ -22,6 +22,7 @@ struct dkim_fixture { /* one verification, its own loop and resolver */
 	struct dkim_verify *v;
 	struct str message;
 	size_t piece; /* octets of body fed at once, 0 = all */
+	bool broke;   /* nothing may be asked */
 	bool finished;
 	const struct dkim_sig *sigs;
 	size_t n;
@@ -29,4 +30,6 @@ struct dkim_fixture { /* one verification, its own loop and resolver */
 /* Verify at the moment `now_us`; `zone` is master-file text. */
 void dkim_fixture_verify(
 	struct dkim_fixture *f, struct str message, struct str zone, int64_t now_us);
+/* Only the header and the body, into f->v, which it makes. */
+void dkim_fixture_feed(struct dkim_fixture *f);
 void dkim_fixture_fini(struct dkim_fixture *f);
