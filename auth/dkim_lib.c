@@ -210,5 +210,5 @@ void dkim_lib_free(struct dkim_verify *v)
 void dkim_verify_prepare(void)
 {
 	OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL); /* or the first key loads it */
-	(void)open_library(); /* tried again at the first message */
+	(void)open_library();                                /* tried again at the first message */
 }
