@@ -10,7 +10,8 @@ const struct command command_role = {
 
 const struct command *const commands[] = {&command_dev, &command_serve, &command_init,
 	&command_check, &command_user, &command_alias, &command_domain, &command_queue,
-	&command_explain, &command_fsck, &command_spf, &command_dkim, &command_help, &command_role};
+	&command_explain, &command_fsck, &command_spf, &command_dkim, &command_dmarc, &command_help,
+	&command_role};
 const size_t commands_n = COUNT(commands);
 
 static const struct command *find(const char *name)
