@@ -34,13 +34,15 @@ bool roles_talk(const struct role_ops *a, const struct role_ops *b)
 	return a != b && ((a->peers >> b->id & 1) || (b->peers >> a->id & 1));
 }
 
+const struct conf_section *const conf_sections[] = {&top_conf_section, &listen_conf_section,
+	&tls_conf_section, &run_conf_section, &store_conf_section, &auth_conf_section,
+	&smtp_conf_section, &policy_conf_section, &imap_conf_section, &relay_conf_section,
+	&dns_conf_section};
+const size_t conf_sections_n = COUNT(conf_sections);
+
 struct conf *roles_conf_new(void)
 {
-	static const struct conf_section *const sections[] = {&top_conf_section,
-		&listen_conf_section, &tls_conf_section, &run_conf_section, &store_conf_section,
-		&auth_conf_section, &smtp_conf_section, &policy_conf_section, &imap_conf_section,
-		&relay_conf_section, &dns_conf_section};
-	return conf_new(sections, COUNT(sections));
+	return conf_new(conf_sections, conf_sections_n);
 }
 
 void roles_register(void)

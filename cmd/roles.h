@@ -12,6 +12,9 @@ const struct role_ops *role_by_name(struct str name);
 /* Do two roles have a link? */
 bool roles_talk(const struct role_ops *a, const struct role_ops *b);
 
+/* Every section of the configuration, in the order of posthouse.conf(5). */
+extern const struct conf_section *const conf_sections[];
+extern const size_t conf_sections_n;
 /* A configuration with all sections, all values at their defaults. */
 struct conf *roles_conf_new(void);
 /* Register all message types. Once per process, before any link is made. */

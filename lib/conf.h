@@ -54,6 +54,8 @@ int conf_set(struct conf *c, struct str key, struct str value, struct err *e);
 /* The filled struct of a section; never NULL for a section that was registered. The address stays
    the same over conf_load and conf_unpack; strings and lists in it do not. */
 const void *conf_get(const struct conf *c, const struct conf_section *s);
+/* What a row takes, in words: "yes or no", "size from 1K to 4G". */
+void conf_row_takes(const struct conf_row *row, struct buf *out);
 /* All values as text lines, and back: how a conf travels to a role. Secret rows go along only for
    the section named `owner` ("" = none). */
 void conf_pack(const struct conf *c, struct str owner, struct buf *out);

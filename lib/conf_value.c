@@ -78,6 +78,44 @@ static void put_range(const struct conf_row *row, uint64_t scale,
 	if (row->unit) { buf_fmt(out, " %s", row->unit); }
 }
 
+static void put_choices(const struct conf_row *row, struct buf *out)
+{
+	for (int i = 0; row->choices[i]; i++) {
+		const char *between = row->choices[i + 1] ? ", " : " or ";
+		buf_fmt(out, "%s%s", i ? between : "", row->choices[i]);
+	}
+}
+
+void conf_row_takes(const struct conf_row *row, struct buf *out)
+{
+	bool list = row->type == CONF_LIST;
+	switch (row->type) {
+	case CONF_BOOL: buf_str(out, STR("yes or no")); break;
+	case CONF_INT:
+		buf_str(out, STR("number "));
+		put_range(row, 1, put_plain, out);
+		break;
+	case CONF_SIZE:
+		buf_str(out, STR("size "));
+		put_range(row, 1, put_size, out);
+		break;
+	case CONF_DURATION:
+		buf_str(out, STR("time "));
+		put_range(row, 1000, put_duration, out);
+		break;
+	case CONF_CHOICE:
+		buf_str(out, STR("one of "));
+		put_choices(row, out);
+		break;
+	case CONF_STR:
+	case CONF_LIST:
+		buf_str(out, list ? STR("list of texts, each ") : STR("text "));
+		if (row->min) { buf_fmt(out, "of %" PRIu64 " ", row->min); }
+		buf_fmt(out, "%s %" PRIu64 " octets", row->min ? "to" : "up to", row->max);
+		break;
+	}
+}
+
 static int refuse(int code, struct str text, const char *why, struct buf *allowed, struct err *e)
 {
 	bool cut = text.n > SHOWN_MAX;
