@@ -67,6 +67,17 @@ static void on_message(void *ctx, struct link_msg *m)
 
 static const struct link_ops link_ops = {.handle = on_message, .down = on_down};
 
+int admin_read(struct admin *a, const struct command *c, const struct admin_options *o)
+{
+	struct err e = {0};
+	*a = (struct admin){.command = c};
+	roles_register();
+	int status = find_data(a, o);
+	if (status) { return status; }
+	int rc = store_open(a->data, STORE_READ, &a->store, &e);
+	return rc < 0 ? command_fail(c, command_status(rc), "%s", e.text) : 0;
+}
+
 int admin_open(struct admin *a, const struct command *c, const struct admin_options *o, bool create)
 {
 	struct err e = {0};

@@ -38,6 +38,8 @@ struct admin_options {
    store that is not there yet is made. */
 int admin_open(
 	struct admin *a, const struct command *c, const struct admin_options *o, bool create);
+/* The same for a command that only looks: the store is opened for reading, whoever writes. */
+int admin_read(struct admin *a, const struct command *c, const struct admin_options *o);
 /* Apply an operation, either way. `reply` is a struct of the row's reply type or NULL; its lists
    live in a->arena. */
 int admin_apply(struct admin *a, const struct msg_type *op, const void *request, void *reply);

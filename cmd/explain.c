@@ -7,6 +7,7 @@
 #include "cmd/admin.h"
 #include "cmd/commands.h"
 #include "cmd/explain_print.h"
+#include "cmd/what_if.h"
 #include "lib/date.h"
 #include "lib/net.h"
 
@@ -15,8 +16,11 @@ enum { SEARCH_MAX = 200000, SHOWN_MAX = 50 };
 struct explain {
 	struct admin_options admin;
 	const char *since;
+	bool try;
+	struct what_if what_if;
 };
 static const struct option_row options[] = {ADMIN_OPTIONS(explain), JSON_OPTION(explain),
+	WHAT_IF_OPTIONS(explain),
 	{"since", OPTION_STR, offsetof(struct explain, since), "TIME",
 		"nothing older: 2026-11-24, 2026-11-24T01:49:53Z, or 90s, 30m, 2h, 7d before now"}};
 
@@ -141,6 +145,13 @@ static int since(const struct command *c, const struct explain *o, int64_t *us_o
 		o->since);
 }
 
+static int answer(struct admin *a, struct explain *o, const char *argument, int64_t since_us)
+{
+	o->what_if.file = argument;
+	o->what_if.json = o->admin.json;
+	return o->try ? what_if_run(a, &o->what_if) : explain(a, o, argument, since_us);
+}
+
 static int run(const struct command *c, int argc, char **argv)
 {
 	struct explain o = {0};
@@ -148,22 +159,24 @@ static int run(const struct command *c, int argc, char **argv)
 	const char *args[ARGS_MAX];
 	int64_t since_us;
 	int n = options_read(c, argc, argv, &o, args);
-	if (n != 1) {
-		return n < 0 ? EX_USAGE
-			     : command_fail(
-				       c, EX_USAGE, "written: posthouse explain %s", c->arguments);
+	if (n < 0) { return EX_USAGE; }
+	if (o.try ? n > 1 : n != 1) {
+		options_free(c, &o);
+		return command_fail(c, EX_USAGE, "written: posthouse explain %s", c->arguments);
 	}
 	int status = since(c, &o, &since_us);
-	if (status) { return status; }
-	status = admin_open(&a, c, &o.admin, false);
-	if (status == 0) { status = explain(&a, &o, args[0], since_us); }
-	admin_close(&a);
+	if (status == 0) {
+		status = admin_read(&a, c, &o.admin);
+		if (status == 0) { status = answer(&a, &o, n ? args[0] : NULL, since_us); }
+		admin_close(&a);
+	}
+	options_free(c, &o);
 	return status;
 }
 
 const struct command command_explain = {.name = "explain",
-	.arguments = "ID|MESSAGE-ID|ADDRESS|IP",
-	.summary = "Why a message was accepted, refused, deferred or bounced.",
+	.arguments = "ID|MESSAGE-ID|ADDRESS|IP | --what-if --ip ADDRESS --to ADDRESS [FILE]",
+	.summary = "Why a message was accepted, refused, deferred or bounced, or would be.",
 	.run = run,
 	.options = options,
 	.options_n = COUNT(options)};

@@ -4,7 +4,7 @@
 
 #include "lib/date.h"
 
-enum { DEPTH_MAX = 8, NAME_WIDTH = 12 };
+enum { DEPTH_MAX = 8, NAME_WIDTH = 14 };
 
 static const char *const kinds[] = {[AUDIT_RECEIVED] = "received",
 	[AUDIT_SUBMITTED] = "submitted",
@@ -71,6 +71,16 @@ static void put_clean(struct buf *out, struct str s)
 		unsigned char c = (unsigned char)s.p[i];
 		buf_chr(out, c < 0x20 || c == 0x7f ? '?' : (char)c);
 	}
+}
+
+void explain_clean(struct str text, struct buf *out)
+{
+	struct str line;
+	while (str_cut(&text, '\n', &line)) {
+		put_clean(out, line);
+		buf_chr(out, '\n');
+	}
+	put_clean(out, text);
 }
 
 static void put_name(struct buf *out, unsigned depth, struct str name)
