@@ -116,6 +116,11 @@ static int64_t patience_us(const struct dns_query *q)
 }
 
 /* Is one more question covered? */
+void dns_budget_go_on(struct dns_budget *b, struct loop *l, int64_t us)
+{
+	b->until_us = loop_mono_us(l) + us;
+}
+
 static bool afford(struct dns_query *q)
 {
 	struct dns_budget *b = q->budget;

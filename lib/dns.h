@@ -76,6 +76,8 @@ struct dns_budget {
 	bool over;        /* something was not asked for, or not waited for, any more */
 };
 void dns_budget_start(struct dns_budget *b, struct loop *l, unsigned questions, int64_t us);
+/* Its time begins again, the questions do not. */
+void dns_budget_go_on(struct dns_budget *b, struct loop *l, int64_t us);
 
 /* A question on its way. Lives in the caller; all zeros = idle. */
 struct dns_query {

@@ -3,6 +3,7 @@
 #include "smtp/audit.h"
 
 #include "smtp/receive.h"
+#include "smtp/verdict.h"
 #include "store/op.h"
 
 enum {
@@ -34,9 +35,28 @@ struct post {
 	uint32_t n;
 };
 
+/* The steps of a verdict stand below the checks that were made of it; where there was none (its
+   policy is off, or the end was not reached), below its own word. */
+static void add_verdict(const struct envelope *e, struct arena *a, struct audit *out)
+{
+	const struct {
+		enum policy_id id;
+		const struct policy_evidence *evidence;
+	} of[] = {{POLICY_SPF, &e->spf}, {POLICY_DKIM, &e->dkim}, {POLICY_DMARC, &e->dmarc}};
+	for (size_t i = 0; i < COUNT(of); i++) {
+		const struct policy_evidence *ev = of[i].evidence;
+		if (e->found[of[i].id - POLICY_OF_SESSION].result.n) { continue; }
+		out->checks[out->checks_n++] = (struct audit_check){.name = policy_name(of[i].id),
+			.result = ev->result.n ? ev->result : STR("unfinished"),
+			.detail = ev->detail};
+	}
+	out->checks_n += (uint32_t)verdict_steps(
+		e->verdict, a, out->checks + out->checks_n, OP_CHECKS_MAX - out->checks_n);
+}
+
 static void add_checks(struct session *s, struct arena *a, struct audit *out)
 {
-	out->checks = arena_array(a, POLICY_N, sizeof *out->checks);
+	out->checks = arena_array(a, OP_CHECKS_MAX, sizeof *out->checks);
 	for (enum policy_id i = 0; i < POLICY_N; i++) {
 		const struct policy_finding *f = policy_found(s, i);
 		if (f->result.n == 0) { continue; }
@@ -46,6 +66,13 @@ static void add_checks(struct session *s, struct arena *a, struct audit *out)
 			.action = f->action ? policy_action_name(f->action) : STR(""),
 			.except = f->except};
 	}
+	if (s->intake && s->intake->forged) {
+		out->checks[out->checks_n++] = (struct audit_check){.name = STR("forged"),
+			.result = STR("removed"),
+			.detail = arena_fmt(a, "%zu Authentication-Results fields in our name",
+				s->intake->forged)};
+	}
+	if (s->env && s->env->verdict) { add_verdict(s->env, a, out); }
 }
 
 static struct audit_rcpt rcpt_record(const struct envelope *e, const struct env_rcpt *r)

@@ -1,6 +1,8 @@
 /* The envelope of a message on its way in. Runs in mx and submit. Never decides whom to accept. */
 #include "smtp/envelope.h"
 
+#include "smtp/verdict.h"
+
 struct envelope *envelope_new(int64_t now_us)
 {
 	struct envelope *e = xnew(struct envelope);
@@ -12,6 +14,7 @@ struct envelope *envelope_new(int64_t now_us)
 void envelope_free(struct envelope *e)
 {
 	if (!e) { return; }
+	verdict_free(e->verdict); /* it asks within our budget */
 	free(e->rcpts);
 	free(e->targets);
 	free(e->locals);

@@ -7,6 +7,8 @@
 #include "smtp/command.h"
 #include "smtp/policy.h"
 
+struct verdict;
+
 struct env_rcpt {
 	struct str text; /* normalised address */
 	struct str orcpt;
@@ -38,6 +40,7 @@ struct envelope {
 	uint32_t remotes_n, remotes_cap;
 	struct dns_budget budget; /* of all questions about it, from MAIL on */
 	struct policy_evidence spf, dkim, dmarc;
+	struct verdict *verdict; /* they come from; NULL where nothing is looked up */
 	struct policy_finding found[POLICY_N - POLICY_OF_SESSION];
 	struct str msgid, author; /* Message-ID and From of the header */
 	struct str refusal;       /* what we answered to its message, when that was no */

@@ -1,6 +1,7 @@
 /* MAIL and RCPT. Runs in mx and submit. Whether an address exists, and to whom it belongs, is
    auth's to say. */
 #include "smtp/verb.h"
+#include "smtp/verdict.h"
 
 enum { TRIES_MAX = 2 * OP_RCPTS_MAX }; /* of RCPT in a transaction: each takes memory */
 
@@ -55,6 +56,7 @@ static enum step mail_judged(struct task *t)
 	struct session *s = session_of(t);
 	if (!policy_step(s)) { return STEP_WAIT; }
 	if (s->run.action >= POLICY_DEFER) { return refuse_mail(s, s->run.reply, s->run.say); }
+	if (session_at(s, AT_MX)) { s->env->verdict = verdict_new(s); }
 	return session_at(s, AT_SUBMIT) ? check_sender(s) : session_answer(s, REPLY_SENDER_OK);
 }
 

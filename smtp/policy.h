@@ -49,6 +49,7 @@ struct policy_finding {
 struct policy_evidence {
 	struct str result;       /* a word of RFC 8601 2.7; empty: was not looked at */
 	struct str detail;       /* what was found, a sentence; in the arena of the envelope */
+	struct str say;          /* stands behind a reply instead of it; empty = `detail` */
 	enum policy_action wish; /* DMARC that fails: NOTE, JUNK or REFUSE, as the domain asks */
 };
 

@@ -9,15 +9,10 @@
 /* DMARC needs one From field with an author (RFC 9989 4.5, 5.7); RFC 5322 3.6 asks for it, too. */
 enum look look_from(struct session *s, struct looked *l)
 {
-	const struct intake *in = s->intake;
-	if (in->facts.from != 1) {
-		l->detail = in->facts.from ? STR("it has several") : STR("it has none");
-		return LOOK_HIT;
-	}
-	for (size_t i = 0; i < in->authors_n; i++) {
-		if (in->authors[i].domain.n) { return LOOK_PASS; }
-	}
-	l->detail = STR("it names nobody");
+	enum authors_fault fault = s->intake->author_fault;
+	if (fault == AUTHORS_OK) { return LOOK_PASS; }
+	l->detail = authors_fault_text(fault);
+	l->say = arena_fmt(l->arena, "(%.*s)", STR_ARG(l->detail));
 	return LOOK_HIT;
 }
 
@@ -49,6 +44,7 @@ enum look look_spf(struct session *s, struct looked *l)
 	const struct policy_evidence *e = &s->env->spf;
 	l->result = e->result;
 	l->detail = e->detail;
+	l->say = e->say;
 	return e->result.n == 0                      ? LOOK_SKIP
 	       : str_eq(e->result, STR("fail"))      ? LOOK_HIT
 	       : str_eq(e->result, STR("temperror")) ? LOOK_UNSURE

@@ -2,12 +2,14 @@
    says 250 before the store has answered. */
 #include "smtp/receive.h"
 
+#include "auth/results.h"
 #include "lib/addr.h"
 #include "lib/head.h"
 #include "lib/metric.h"
 #include "smtp/audit.h"
 #include "smtp/relay_conf.h"
 #include "smtp/verb.h"
+#include "smtp/verdict.h"
 
 enum {
 	TEXT_LINE_MAX = 64 * 1024,
@@ -88,6 +90,15 @@ static void spool_octets(struct session *s, struct str octets)
 	}
 }
 
+/* Of the body: it is not known before its end whether all that was said of it holds. */
+static void body_octets(struct session *s, struct str octets)
+{
+	spool_octets(s, octets);
+	if (s->intake->fault == REPLY_N && s->env->verdict) {
+		verdict_body(s->env->verdict, octets);
+	}
+}
+
 static void header_octets(struct session *s, struct str octets)
 {
 	struct intake *in = s->intake;
@@ -109,7 +120,7 @@ void intake_add(struct session *s, struct str octets)
 	if (in->size > s->server->conf->message_max) { fail_too_big(s); }
 	if (in->fault != REPLY_N || octets.n == 0) { return; }
 	if (in->header_done) {
-		spool_octets(s, octets);
+		body_octets(s, octets);
 	} else {
 		header_octets(s, octets);
 	}
@@ -150,6 +161,7 @@ enum step receive_open(struct session *s)
 	struct intake *in = s->intake;
 	struct envelope *e = s->env;
 	struct str whole = buf_view(&in->header), header = str_sub(whole, 0, in->header_len);
+	struct str host = role_hostname(s->server->role);
 	struct buf top = {0};
 	char id[ID_TEXT];
 	s->task.step = in->resume;
@@ -159,18 +171,19 @@ enum step receive_open(struct session *s)
 		s->server->conf->message_max + s->server->conf->header_max);
 	if (session_at(s, AT_MX)) {
 		spool_late_top(in->spool);
+		if (e->verdict) { verdict_header(e->verdict, header, in); }
+		in->forged = results_strip(header, host, &top);
+	} else if (session_at(s, AT_SUBMIT)) {
+		add_received(s, &top);
+		header_complete(header, &in->facts, loop_now_us(s->task.loop),
+			str_of(id_text(e->id, id)), host, &top);
 	} else {
 		add_received(s, &top);
-	}
-	if (session_at(s, AT_SUBMIT)) {
-		header_complete(header, &in->facts, loop_now_us(s->task.loop),
-			str_of(id_text(e->id, id)), role_hostname(s->server->role), &top);
-	} else {
 		buf_str(&top, header);
 	}
 	spool_octets(s, buf_view(&top));
 	if (in->fault == REPLY_N && whole.n > header.n) {
-		spool_octets(s, str_skip(whole, header.n));
+		body_octets(s, str_skip(whole, header.n));
 	}
 	buf_fini(&top);
 	buf_fini(&in->header);
@@ -204,7 +217,11 @@ static void keep_facts(struct envelope *e, const struct header_facts *f)
 static void look_at_header(struct session *s)
 {
 	struct intake *in = s->intake;
-	header_look(str_sub(buf_view(&in->header), 0, in->header_len), &in->facts);
+	struct str header = str_sub(buf_view(&in->header), 0, in->header_len);
+	header_look(header, &in->facts);
+	if (session_at(s, AT_MX)) {
+		in->author_fault = authors_find(header, &s->env->arena, &in->author_domains);
+	}
 	in->list_id = arena_dup(&in->arena, in->facts.list_id);
 	keep_facts(s->env, &in->facts);
 	if (!session_at(s, AT_SUBMIT)) { find_authors(in); } /* it judges them by itself */
@@ -385,8 +402,11 @@ static enum step end_header(struct session *s)
 /* What stands on top and was known only now. */
 static void add_top(struct session *s)
 {
+	const struct envelope *e = s->env;
 	struct buf top = {0};
 	if (!session_at(s, AT_MX)) { return; }
+	if (e->verdict) { verdict_fields(e->verdict, (e->mail.body & BODY_SMTPUTF8) != 0, &top); }
+	if (top.n > OP_TOP_MAX / 2) { buf_reset(&top); } /* nobody's fields are so long by chance */
 	add_received(s, &top);
 	spool_top(s->intake->spool, buf_view(&top));
 	buf_fini(&top);
@@ -410,6 +430,17 @@ static enum step end_judged(struct task *t)
 	return STEP_MORE;
 }
 
+static enum step end_verdict(struct task *t)
+{
+	struct session *s = session_of(t);
+	struct verdict *v = s->env->verdict;
+	if (v && !verdict_finish(v, t)) { return STEP_WAIT; }
+	if (v) { verdict_evidence(v, s->env); }
+	policy_start(s, STAGE_END);
+	t->step = end_judged;
+	return STEP_MORE;
+}
+
 enum step receive_end(struct task *t)
 {
 	struct session *s = session_of(t);
@@ -417,7 +448,6 @@ enum step receive_end(struct task *t)
 	judge_text(s);
 	if (in->fault != REPLY_N) { return refuse(s, in->fault, in->fault_detail); }
 	if (!in->header_done) { return end_header(s); }
-	policy_start(s, STAGE_END);
-	t->step = end_judged;
+	t->step = end_verdict;
 	return STEP_MORE;
 }

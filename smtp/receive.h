@@ -2,6 +2,7 @@
    its body straight into the store's spool. */
 #pragma once
 
+#include "auth/authors.h"
 #include "lib/addr.h"
 #include "smtp/dot.h"
 #include "smtp/session.h"
@@ -20,6 +21,9 @@ struct intake {
 	struct header_facts facts;
 	struct addr *authors; /* whom From names, in submission Sender, too; in arena */
 	size_t authors_n, author_at;
+	struct authors author_domains; /* from outside: what DMARC takes for the author */
+	enum authors_fault author_fault;
+	size_t forged;       /* Authentication-Results in our name that were taken out */
 	struct str list_id;  /* without brackets, in arena */
 	enum reply_id fault; /* why it will be refused; REPLY_N = it will not */
 	struct str fault_detail;

@@ -79,7 +79,7 @@ static const struct {
 	[REPLY_NUL] = {550, "5.6.0 Message contains NUL"},
 	[REPLY_TEXT_LINE_LONG] = {552, "5.6.0 Message has a line longer than 64 KiB"},
 	[REPLY_HEADER_LONG] = {552, "5.3.4 Message header too big"},
-	[REPLY_LOOP] = {554, "5.4.6 Mail loop"},
+	[REPLY_LOOP] = {554, "5.4.6 Mail loop:"},
 	[REPLY_FROM_NOT_ONE] = {550, "5.7.1 Message needs one From field with addresses"},
 	[REPLY_FROM_NOT_YOURS] = {550, "5.7.1 Not your author address:"},
 	[REPLY_AUTHOR_LATER] = {451, "4.3.0 Cannot check the author now"},

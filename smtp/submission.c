@@ -3,7 +3,7 @@
 #include "lib/addr.h"
 #include "smtp/receive.h"
 
-enum { AUTHORS_MAX = 20 };
+enum { WRITERS_MAX = 20 }; /* addresses in From and Sender */
 
 static enum step next_author(struct session *s);
 
@@ -15,7 +15,7 @@ static int add_authors(struct intake *in, struct str value, size_t at_most)
 	int rc = addr_parse(value, &in->arena, &list, &n);
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		if (list[i].kind != ADDR_MAILBOX) { continue; }
-		if (list[i].domain.n == 0 || ++found > at_most || in->authors_n == AUTHORS_MAX) {
+		if (list[i].domain.n == 0 || ++found > at_most || in->authors_n == WRITERS_MAX) {
 			return ERR_LIMIT;
 		}
 		in->authors[in->authors_n++] = list[i];
@@ -63,8 +63,8 @@ enum step submission_authors(struct session *s)
 	struct intake *in = s->intake;
 	const struct header_facts *f = &in->facts;
 	s->task.step = in->resume;
-	in->authors = arena_array(&in->arena, AUTHORS_MAX, sizeof *in->authors);
-	if (f->from != 1 || add_authors(in, f->from_value, AUTHORS_MAX) < 0 ||
+	in->authors = arena_array(&in->arena, WRITERS_MAX, sizeof *in->authors);
+	if (f->from != 1 || add_authors(in, f->from_value, WRITERS_MAX) < 0 ||
 		(f->sender && add_authors(in, f->sender_value, 1) < 0)) {
 		intake_fail(s, REPLY_FROM_NOT_ONE, STR(""));
 		return STEP_MORE;

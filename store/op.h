@@ -14,7 +14,7 @@ enum {
 	OP_RCPTS_MAX = 1000,
 	OP_APPENDS_MAX = 100,
 	OP_PARSE_MAX = 1024 * 1024,
-	OP_TOP_MAX = 32 * 1024,
+	OP_TOP_MAX = 60 * 1024,
 	OP_REFS_MAX = 32,
 	OP_TEXT_MAX = 2048, /* replies, envids, details */
 	OP_CHECKS_MAX = 256,

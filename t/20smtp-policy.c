@@ -348,11 +348,13 @@ static void test_message(void)
 {
 	static const struct flow cases[] = {
 		{"no From", NULL, .header = "To: x\r\n", .replies = END_NO("550/5.7.1"),
-			.checks = "from=hit(refuse)", .detail = "from: it has none"},
+			.checks = "from=hit(refuse)", .detail = "from: there is no From field"},
 		{"two From", NULL, .header = AUTHOR AUTHOR, .replies = END_NO("550/5.7.1"),
-			.checks = "from=hit(refuse)", .detail = "from: it has several"},
+			.checks = "from=hit(refuse)",
+			.detail = "from: there is more than one From field"},
 		{"From nobody", NULL, .header = "From: nonsense\r\n",
-			.replies = END_NO("550/5.7.1"), .detail = "from: it names nobody"},
+			.replies = END_NO("550/5.7.1"),
+			.detail = "from: the From field has an address without"},
 		{"two authors in one From", NULL, .header = "From: <a@b.c>, <d@e.f>\r\n",
 			.replies = TAKEN, .checks = "from=pass"},
 		{"no From, junk", "policy.from=junk", .header = "To: x\r\n", .replies = TAKEN,
