@@ -116,9 +116,10 @@ static void escape(struct writer *w, struct str s, const char *special, struct b
 	}
 }
 
+/* value of RFC 2045: a token or a quoted-string. */
 static void put_value(struct writer *w, struct str value, struct buf *out)
 {
-	if (is_token(value) || is_address(value)) {
+	if (is_token(value)) {
 		buf_str(out, value);
 		return;
 	}
@@ -141,7 +142,11 @@ static void put_prop(struct writer *w, const struct results_prop *p)
 	assert(is_keyword(p->type) && is_keyword(p->name));
 	if (p->value.n == 0 || p->value.n > RESULTS_VALUE_MAX) { return; }
 	buf_fmt(&piece, "%s.%s=", p->type, p->name);
-	put_value(w, p->value, &piece);
+	if (is_address(p->value)) {
+		buf_str(&piece, p->value);
+	} else {
+		put_value(w, p->value, &piece);
+	}
 	put(w, buf_view(&piece), false);
 	buf_fini(&piece);
 }
@@ -211,11 +216,7 @@ void results_write(struct str authserv_id, const struct results_method *methods,
 	struct buf id = {0};
 	assert(authserv_id.n && authserv_id.n <= RESULTS_VALUE_MAX);
 	buf_str(out, name);
-	if (is_token(authserv_id)) {
-		buf_str(&id, authserv_id);
-	} else {
-		put_value(&w, authserv_id, &id);
-	}
+	put_value(&w, authserv_id, &id);
 	put(&w, buf_view(&id), false);
 	buf_fini(&id);
 	for (size_t i = 0; i < n; i++) {
