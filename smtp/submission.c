@@ -12,7 +12,9 @@ static int add_authors(struct intake *in, struct str value, size_t at_most)
 {
 	struct addr *list;
 	size_t n, found = 0;
-	int rc = addr_parse(value, &in->arena, &list, &n);
+	bool clear;
+	int rc = addr_parse_wary(value, &in->arena, &list, &n, &clear);
+	if (!clear) { return ERR_SYNTAX; } /* a reader might show another author */
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		if (list[i].kind != ADDR_MAILBOX) { continue; }
 		if (list[i].domain.n == 0 || ++found > at_most || in->authors_n == WRITERS_MAX) {

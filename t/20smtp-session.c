@@ -576,6 +576,11 @@ static void test_authors(void)
 		{"From: <one@example.test>\r\nSender: <x@example.test>\r\n", "550/5.7.1"},
 		{"From: <one@example.test>\r\nFrom: <one@example.test>\r\n", "550/5.7.1"},
 		{"From: nonsense\r\n", "550/5.7.1"},
+		{"From: one@example.test <one@example.test>\r\n", "250/2.0.0"},
+		{"From: one@example.test <x@example.org>\r\n", "550/5.7.1"},
+		{"From: x@example.org <one@example.test>\r\n", "550/5.7.1"},
+		{"From: <one@example.test> <x@example.org>\r\n", "550/5.7.1"},
+		{"From: <@example.org:one@example.test>\r\n", "550/5.7.1"},
 		{"Subject: x\r\n", "550/5.7.1"},
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
