@@ -54,7 +54,7 @@ is_equal(manual.missing(list(pages.values()), changed), ["no block for nowhere"]
 ok("no_such_row" not in manual.renewed(page.replace('.\\" made: smtp\n', '.\\" made: smtp\n.It Cm no_such_row\n'), known),
    "a key that is gone would be noticed")
 
-texts = {**pages, **{name: (ROOT / name).read_text() for name in ("README", "etc/posthouse.conf")}}
+texts = {**pages, **{name: (ROOT / name).read_text() for name in ("README", "etc/HACKING", "etc/posthouse.conf")}}
 dotted = re.compile(rf"(?<![\w./-])({'|'.join(sorted(sections))})\.([a-z_]+)\b(?![/(.])")
 is_equal(sorted({f"{name}: {m.group()}" for name, text in texts.items() for m in dotted.finditer(text)
                  if m.group() not in keys and m.group(2) not in ("c", "h", "pem")}), [],
