@@ -11,7 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { COMPILED_MAX = 490 };
+enum { COMPILED_MAX = 490, PROBE = 16 }; /* octets in libspf2 */
 
 void spf_stop(struct spf_run *r, enum spf_result result, const char *fmt, ...)
 {
@@ -66,14 +66,14 @@ static bool is_ip(enum spf_kind k)
 	return k == SPFTERM_IP4 || k == SPFTERM_IP6;
 }
 
-/* Octets of a term, with its probe, in libspf2. */
+/* Octets of a term in libspf2, with its probe but for ip4 and ip6. */
 static size_t compiled(enum spf_kind k)
 {
 	switch (k) {
 	case SPFTERM_IP4: return 8;
 	case SPFTERM_IP6: return 20;
-	case SPFTERM_ALL: return 4 + 16;
-	case SPFTERM_PTR: return 16 + 16;
+	case SPFTERM_ALL: return 4 + PROBE;
+	case SPFTERM_PTR: return 16 + PROBE;
 	case SPFTERM_A:
 	case SPFTERM_MX: return 20;
 	case SPFTERM_INCLUDE:
@@ -211,13 +211,17 @@ static struct shape measure(const struct spf_run *r, struct str record)
 	struct shape s = {0};
 	struct spf_term t;
 	struct str rest = spf_terms(record), text;
+	bool in_run = false; /* of ip4 and ip6, which has one probe */
 	while (spf_next_term(&rest, &text)) {
 		spf_term_parse(text, &t, NULL);
 		if (t.kind == SPFTERM_EXP || t.kind == SPFTERM_OTHER || other_family(r, &t)) {
 			continue;
 		}
+		bool any = is_ip(t.kind) && (t.kind == SPFTERM_IP4 ? t.bits4 : t.bits6) == 0;
 		s.terms++;
-		s.octets += compiled(t.kind) + (is_ip(t.kind) ? 16 : 0);
+		s.octets += compiled(t.kind) * (any ? 2 : 1);
+		if (is_ip(t.kind) && !in_run) { s.octets += PROBE; }
+		in_run = is_ip(t.kind);
 		s.has_all |= t.kind == SPFTERM_ALL;
 	}
 	return s;

@@ -771,6 +771,41 @@ static void test_big_records(void)
 	}
 }
 
+/* Around the size that libspf2 takes, with other terms in between or not. */
+static void test_record_sizes(void)
+{
+	static const char *const terms[] = {"ip4:198.51.100.1", "ip6:2001:db9::1",
+		"ip4:198.51.100.1 ip6:2001:db9::1", "ip4:198.51.100.1/31 ip4:198.51.100.2"};
+	static const char *const between[] = {"", " a:x.test ptr:y.test"};
+	l = loop_new_fake(0);
+	for (size_t i = 0; i < 70 * COUNT(terms); i++) {
+		struct eval e;
+		struct buf zone = {0};
+		size_t n = i / COUNT(terms);
+		big_record(&zone, "a.test", terms[i % COUNT(terms)], n, "");
+		zone.n -= 2; /* the quote */
+		buf_str(&zone, str_of(between[n % 2]));
+		for (size_t k = 0; k < n % 7; k++) {
+			buf_fmt(&zone, " %s", terms[i % COUNT(terms)]);
+		}
+		buf_str(&zone,
+			STR(" ~ip4:192.0.2.0/24 ?ip6:2001:db8::/32 -all\"\nx.test A 192.0.2.9\n"));
+		struct dns *d = zone_of(buf_view(&zone));
+		eval(&e, d, "192.0.2.1", "joe", "a.test");
+		CHECK_STR(e.c.term, STR("~ip4:192.0.2.0/24"));
+		eval_fini(&e);
+		eval(&e, d, "2001:db8::1", "joe", "a.test");
+		CHECK_STR(e.c.term, STR("?ip6:2001:db8::/32"));
+		eval_fini(&e);
+		eval(&e, d, "203.0.113.1", "joe", "a.test");
+		CHECK_STR(e.c.term, STR("-all"));
+		eval_fini(&e);
+		dns_free(d);
+		buf_fini(&zone);
+	}
+	loop_free(l);
+}
+
 /* Eleven terms that take most room in libspf2, before the largest network. */
 static void test_fullest_record(void)
 {
@@ -886,6 +921,7 @@ int main(int argc, char **argv)
 		{"limits over all records", test_limits},
 		{"the budget of a message", test_budget},
 		{"records larger than libspf2 takes", test_big_records},
+		{"records of every size around what libspf2 takes", test_record_sizes},
 		{"the fullest record", test_fullest_record},
 		{"a chain of large records", test_big_chain},
 		{"Received-SPF", test_received},
