@@ -18,17 +18,24 @@ const char *const config_default = "/etc/posthouse.conf";
 enum { ADMIN_TIMEOUT_S = 60 };
 
 /* The configuration is optional when --data says where the store is. */
-static int find_data(struct admin *a, const struct admin_options *o)
+int admin_conf(const struct command *c, const struct admin_options *o, struct conf **out)
 {
 	struct err e = {0};
 	const char *path = o->config ? o->config : config_default;
-	a->conf = roles_conf_new();
-	if ((o->config || !o->data) && conf_load(a->conf, path, &e) < 0) {
-		return command_fail(a->command, EX_CONFIG,
+	*out = roles_conf_new();
+	if ((o->config || !o->data) && conf_load(*out, path, &e) < 0) {
+		return command_fail(c, EX_CONFIG,
 			"%s\n(--config FILE names another configuration, --data DIR the store "
 			"itself)",
 			e.text);
 	}
+	return 0;
+}
+
+static int find_data(struct admin *a, const struct admin_options *o)
+{
+	int status = admin_conf(a->command, o, &a->conf);
+	if (status) { return status; }
 	const struct top_conf *top = conf_get(a->conf, &top_conf_section);
 	if (o->data) {
 		snprintf(a->data, sizeof a->data, "%s", o->data);

@@ -34,6 +34,9 @@ struct admin_options {
 		"json", OPTION_FLAG, offsetof(struct type, admin.json), NULL, "lists as JSON" \
 	}
 
+/* The configuration alone. Tells the user and answers an exit code, 0 = go on; *out is to be freed
+   in any case. */
+int admin_conf(const struct command *c, const struct admin_options *o, struct conf **out);
 /* Find configuration and store. Tells the user and answers an exit code, 0 = go on. `create`: a
    store that is not there yet is made. */
 int admin_open(

@@ -8,14 +8,18 @@
 #include <unistd.h>
 
 #include "cmd/admin.h"
+#include "cmd/check_policy.h"
 #include "cmd/commands.h"
 #include "cmd/plan.h"
 #include "cmd/system_user.h"
 
 struct check {
 	struct admin_options admin;
+	bool policy;
 };
-static const struct option_row options[] = {ADMIN_OPTIONS(check)};
+static const struct option_row options[] = {ADMIN_OPTIONS(check), JSON_OPTION(check),
+	{"policy", OPTION_FLAG, offsetof(struct check, policy), NULL,
+		"print what incoming mail is checked for, and what follows; nothing else"}};
 
 struct findings {
 	int bad;
@@ -99,6 +103,25 @@ static void check_store(struct findings *f, struct admin *a)
 	}
 }
 
+static void check_policy(struct findings *f, const struct conf *conf)
+{
+	struct err e = {0};
+	if (policy_sound(conf, &e) < 0) {
+		bad(f, e.text);
+	} else {
+		good("the exceptions and lists of the policy can be read (--policy shows it)");
+	}
+}
+
+static int print_policy(const struct command *c, const struct check *o)
+{
+	struct conf *conf;
+	int status = admin_conf(c, &o->admin, &conf);
+	if (status == 0) { status = policy_print(c, conf, o->admin.json); }
+	conf_free(conf);
+	return status;
+}
+
 static int run(const struct command *c, int argc, char **argv)
 {
 	struct check o = {0};
@@ -108,12 +131,14 @@ static int run(const struct command *c, int argc, char **argv)
 	struct err e = {0};
 	int n = options_read(c, argc, argv, &o, args);
 	if (n != 0) { return n < 0 ? EX_USAGE : command_fail(c, EX_USAGE, "takes no arguments"); }
+	if (o.policy) { return print_policy(c, &o); }
 	int status = admin_open(&a, c, &o.admin, false);
 	if (status == 0) {
 		struct plan *p = xnew(struct plan);
 		p->conf = a.conf;
 		p->processes = true;
 		good("the configuration can be read");
+		check_policy(&f, p->conf);
 		if (plan_users(p, false, &e) < 0) { bad(&f, e.text); }
 		if (plan_hostname(p, &e) < 0 || plan_load_files(p, &e) < 0) {
 			bad(&f, e.text);

@@ -18,6 +18,7 @@ enum { FILE_MAX = 1024 * 1024, NAME_MAX_OCTETS = 40, WORDS_MAX = 200 };
 struct conf {
 	const struct conf_section **sections;
 	void **values; /* the C struct of each section */
+	bool **set;    /* per section and row: not left at its default */
 	size_t n;
 	struct arena arena; /* strings and lists */
 };
@@ -43,10 +44,12 @@ struct conf *conf_new(const struct conf_section *const *sections, size_t n)
 	struct conf *c = xnew(struct conf);
 	c->sections = xcalloc(n, sizeof *c->sections);
 	c->values = xcalloc(n, sizeof *c->values);
+	c->set = xcalloc(n, sizeof *c->set);
 	c->n = n;
 	for (size_t s = 0; s < n; s++) {
 		c->sections[s] = sections[s];
 		c->values[s] = xcalloc(1, sections[s]->size);
+		c->set[s] = xcalloc(sections[s]->n, sizeof **c->set);
 		set_defaults(c, s);
 	}
 	return c;
@@ -55,8 +58,12 @@ struct conf *conf_new(const struct conf_section *const *sections, size_t n)
 void conf_free(struct conf *c)
 {
 	if (!c) { return; }
-	for (size_t s = 0; s < c->n; s++) { free(c->values[s]); }
+	for (size_t s = 0; s < c->n; s++) {
+		free(c->values[s]);
+		free(c->set[s]);
+	}
 	arena_fini(&c->arena);
+	free(c->set);
 	free(c->sections);
 	free(c->values);
 	free(c);
@@ -68,6 +75,7 @@ static void adopt(struct conf *to, struct conf *from)
 	struct arena old = to->arena;
 	for (size_t s = 0; s < to->n; s++) {
 		memcpy(to->values[s], from->values[s], to->sections[s]->size);
+		memcpy(to->set[s], from->set[s], to->sections[s]->n * sizeof **to->set);
 	}
 	to->arena = from->arena;
 	from->arena = old;
@@ -179,17 +187,43 @@ static int about(struct err *e, int rc, struct str key)
 		inner.text);
 }
 
+static void mark(struct conf *c, size_t s, const struct conf_row *row)
+{
+	c->set[s][row - c->sections[s]->rows] = true;
+}
+
+/* "section.name", or a name of the top: its section, c->n when there is none. */
+static size_t find_key(
+	const struct conf *c, struct str key, struct str *section_out, struct str *name_out)
+{
+	*section_out = STR("");
+	*name_out = key;
+	if (str_chr(key, '.') >= 0) { str_cut(name_out, '.', section_out); }
+	return find_section(c, *section_out);
+}
+
+int conf_show(const struct conf *c, struct str key, struct buf *out, bool *set_out)
+{
+	struct str section, name;
+	size_t s = find_key(c, key, &section, &name);
+	const struct conf_row *row = s < c->n ? find_row(c->sections[s], name) : NULL;
+	if (!row) { return ERR_GONE; }
+	conf_value_put(row, c->values[s], out);
+	*set_out = c->set[s][row - c->sections[s]->rows];
+	return 0;
+}
+
 int conf_set(struct conf *c, struct str key, struct str value, struct err *e)
 {
 	struct err own;
-	struct str name = key, section = STR("");
+	struct str name, section;
 	e = e ? e : &own;
-	if (str_chr(key, '.') >= 0) { str_cut(&name, '.', &section); }
-	size_t s = find_section(c, section);
+	size_t s = find_key(c, key, &section, &name);
 	const struct conf_row *row = s < c->n ? find_row(c->sections[s], name) : NULL;
 	int rc;
 	if (row) {
 		rc = conf_value_set(row, value, &c->arena, c->values[s], e);
+		if (rc == 0) { mark(c, s, row); }
 	} else {
 		rc = s < c->n ? unknown_key(c, s, name, e) : unknown_key(c, c->n, section, e);
 	}
@@ -278,6 +312,7 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt)
 		rc = conf_value_set(row, text, &c->arena, c->values[s], &e);
 	}
 	if (rc < 0) { complain(cfg, rc, row->name, &e); }
+	mark(c, s, row);
 	return rc;
 }
 
@@ -297,8 +332,9 @@ static cfg_opt_t *options_of(const struct conf_section *sec, size_t more)
 
 /* Lists as a whole, checked already. `key = {}` passes on_value by, but libconfuse leaves a mark:
    to be reset, and no value followed. */
-static void set_lists(cfg_t *cfg, const struct conf_section *sec, struct conf *c, void *base)
+static void set_lists(cfg_t *cfg, struct conf *c, size_t s)
 {
+	const struct conf_section *sec = c->sections[s];
 	cfg_t *in = *sec->name ? cfg_getsec(cfg, sec->name) : cfg;
 	for (size_t i = 0; in && i < sec->n; i++) {
 		if (sec->rows[i].type != CONF_LIST) { continue; }
@@ -309,7 +345,8 @@ static void set_lists(cfg_t *cfg, const struct conf_section *sec, struct conf *c
 		for (size_t k = 0; k < list.n; k++) {
 			list.v[k] = arena_dup(&c->arena, str_of(opt->values[k]->string));
 		}
-		memcpy((char *)base + sec->rows[i].offset, &list, sizeof list);
+		memcpy((char *)c->values[s] + sec->rows[i].offset, &list, sizeof list);
+		mark(c, s, &sec->rows[i]);
 	}
 }
 
@@ -337,7 +374,7 @@ static void parse(struct conf *c, const char *text)
 		loading->rc = err_set(loading->e, ERR_SYNTAX,
 			"%s: a comment or a string is not closed", loading->path);
 	}
-	for (size_t s = 0; ok && s < c->n; s++) { set_lists(cfg, c->sections[s], c, c->values[s]); }
+	for (size_t s = 0; ok && s < c->n; s++) { set_lists(cfg, c, s); }
 	cfg_free(cfg);
 	free(loading->seen);
 	for (size_t s = 0; s < c->n; s++) { free(subs[s]); }

@@ -56,6 +56,9 @@ int conf_set(struct conf *c, struct str key, struct str value, struct err *e);
 const void *conf_get(const struct conf *c, const struct conf_section *s);
 /* What a row takes, in words: "yes or no", "size from 1K to 4G". */
 void conf_row_takes(const struct conf_row *row, struct buf *out);
+/* One value as conf_set takes it, by its key. *set_out: it was set, be it to its default. ERR_GONE:
+   there is no such key. */
+int conf_show(const struct conf *c, struct str key, struct buf *out, bool *set_out);
 /* All values as text lines, and back: how a conf travels to a role. Secret rows go along only for
    the section named `owner` ("" = none). */
 void conf_pack(const struct conf *c, struct str owner, struct buf *out);

@@ -29,6 +29,11 @@ enum policy_stage policy_stage_of(enum policy_id id)
 	return checks[id].stage;
 }
 
+unsigned policy_at(enum policy_id id)
+{
+	return checks[id].at;
+}
+
 struct str policy_action_name(enum policy_action a)
 {
 	static const char *const names[POLICY_ACTIONS] = {

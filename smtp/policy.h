@@ -108,5 +108,11 @@ enum policy_stage policy_stage_of(enum policy_id id);
 /* The action it has unless told otherwise; whether the configuration may give it another. */
 enum policy_action policy_standard(enum policy_id id);
 bool policy_may(enum policy_id id, enum policy_action a);
+/* What the check says of itself: when it hits. */
+const char *policy_help(enum policy_id id);
+/* Keys of the configuration that the check measures by, NULL behind the last. */
+const char *const *policy_measures(enum policy_id id);
+/* The sessions it is for: mask of AT_*. */
+unsigned policy_at(enum policy_id id);
 /* "connect", ... */
 struct str policy_stage_name(enum policy_stage stage);

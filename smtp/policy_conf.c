@@ -62,6 +62,26 @@ enum policy_action policy_standard(enum policy_id id)
 	return action_named(rows[id].def);
 }
 
+const char *policy_help(enum policy_id id)
+{
+	return rows[id].help;
+}
+
+const char *const *policy_measures(enum policy_id id)
+{
+	static const char *const measures[POLICY_N][4] = {
+		[POLICY_CONNECTIONS] = {"policy.connections_max"},
+		[POLICY_RATE] = {"policy.rate_max"},
+		[POLICY_EARLY] = {"policy.early_wait"},
+		[POLICY_DNSWL] = {"policy.dnswl_lists"},
+		[POLICY_DNSBL] = {"policy.dnsbl_lists"},
+		[POLICY_SIZE] = {"smtp.message_max"},
+		[POLICY_HOPS] = {"smtp.hops_max"},
+		[POLICY_GREYLIST] = {"policy.greylist_delay", "policy.greylist_keep"},
+	};
+	return measures[id];
+}
+
 bool policy_may(enum policy_id id, enum policy_action a)
 {
 	const char *const *word = rows[id].choices;

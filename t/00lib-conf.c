@@ -231,6 +231,37 @@ static void test_set(void)
 	conf_free(c);
 }
 
+static void check_shown(const struct conf *c, const char *key, const char *value, bool set)
+{
+	struct buf text = {0};
+	bool was_set = !set;
+	CHECK_INT(conf_show(c, str_of(key), &text, &was_set), 0);
+	CHECK_STR(buf_view(&text), str_of(value));
+	CHECK_INT(was_set, set);
+	buf_fini(&text);
+}
+
+static void test_show(void)
+{
+	struct conf *c = fresh();
+	struct buf text = {0};
+	struct err e;
+	bool set;
+	check_shown(c, "box.size", "50M", false);
+	CHECK_INT(load(c, "box { size = 50M names = {a, b} }", &e), 0);
+	check_shown(c, "box.size", "50M", true); /* although it is the default */
+	check_shown(c, "box.names", "a,b", true);
+	check_shown(c, "hostname", "", false);
+	CHECK_INT(conf_set(c, STR("hostname"), STR("x"), NULL), 0);
+	check_shown(c, "hostname", "x", true);
+	CHECK_INT(load(c, "", &e), 0); /* all anew */
+	check_shown(c, "hostname", "", false);
+	CHECK_INT(conf_show(c, STR("box.sise"), &text, &set), ERR_GONE);
+	CHECK_INT(conf_show(c, STR("bax.size"), &text, &set), ERR_GONE);
+	CHECK_INT(text.n, 0);
+	conf_free(c);
+}
+
 static void test_pack(void)
 {
 	struct conf *c = fresh(), *d = fresh();
@@ -275,6 +306,7 @@ int main(int argc, char **argv)
 		{"bad files: place, key, what is wrong, what is allowed", test_bad_files},
 		{"files that are no configuration", test_odd_files},
 		{"single values from text", test_set},
+		{"values shown", test_show},
 		{"packing and unpacking", test_pack},
 	};
 	return tap_run(cases, COUNT(cases), argc, argv);
