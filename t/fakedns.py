@@ -61,12 +61,14 @@ class FakeDns:
             dns.add("example.test", "MX", 10, "mx.example.test")
             dns.add("mx.example.test", "A", "127.0.0.1")
             dns.fail("broken.test", SERVFAIL); dns.drop("silent.test"); dns.delay("slow.test", 2)
+            dns.hold("later.test"); dns.release()
             ... f"--dns {dns.host}:{dns.port}"
     A name that is unknown, and has no names below it, is NXDOMAIN. dns.queries lists (name, type) as they came."""
 
     def __init__(self, host="127.0.0.1"):
         self.host = host
         self.records, self.faults, self.delays = {}, {}, {}
+        self.held, self.gate = set(), threading.Event()
         self.queries = []
         self.lock = threading.Lock()
         self.udp, self.tcp = self._bind(host)
@@ -96,6 +98,7 @@ class FakeDns:
         self.close()
 
     def close(self):
+        self.release()
         for sock in (self.udp, self.tcp):
             try:
                 sock.shutdown(socket.SHUT_RDWR)
@@ -132,6 +135,13 @@ class FakeDns:
     def delay(self, name, seconds):
         self.delays[name.lower()] = seconds
 
+    def hold(self, *names):
+        """Answer these only after release()."""
+        self.held.update(name.lower() for name in names)
+
+    def release(self):
+        self.gate.set()
+
     def _exists(self, name):
         return any(n == name or n.endswith("." + name) for n, _ in self.records)
 
@@ -162,6 +172,8 @@ class FakeDns:
             self.queries.append((name, kind))
             code, found = self._look_up(name, kind)
         time.sleep(self.delays.get(name, 0))
+        if name in self.held:
+            self.gate.wait()
         fault = self.faults.get(name)
         if fault == "drop":
             return None
