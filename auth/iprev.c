@@ -20,11 +20,13 @@ void iprev_start(struct iprev *i, struct dns *dns, struct dns_budget *budget, st
 		.addr = *addr};
 }
 
-/* 1 answered (the caller releases it), 0 wait. */
+/* 1 answered (the caller releases it), 0 wait: also for an answer that is there at once, whose wake
+   would end another wait of the task. */
 static int ask(struct iprev *i, struct str name, enum dns_type type)
 {
-	if (!i->query.dns) { dns_ask_within(i->dns, &i->query, i->task, i->budget, name, type); }
-	return i->query.answer != NULL;
+	if (i->query.dns) { return i->query.answer != NULL; }
+	dns_ask_within(i->dns, &i->query, i->task, i->budget, name, type);
+	return 0;
 }
 
 /* Names that cannot be a host's are no names (they come from whoever owns the address). */

@@ -106,6 +106,15 @@ static struct str except_for(const struct session *s, enum policy_id id, struct 
 	return x ? arena_dup(a, x->text) : STR("");
 }
 
+static enum reply_id reply_for(
+	const struct check *c, enum policy_action a, enum look how, const struct looked *l)
+{
+	if (how == LOOK_UNSURE) {
+		return c->stage == STAGE_CONNECT ? REPLY_UNSURE_AT_CONNECT : REPLY_UNSURE;
+	}
+	return a == POLICY_DEFER ? c->defer : l->no != REPLY_N ? l->no : c->refuse;
+}
+
 static void decide(struct session *s, enum policy_id id, enum look how, const struct looked *l)
 {
 	static const struct str words[] = {[LOOK_PASS] = {"pass", 4},
@@ -124,10 +133,7 @@ static void decide(struct session *s, enum policy_id id, enum look how, const st
 	if (f->result.n == 0 || a > f->action) { *f = now; }
 	if (a > run->action) {
 		run->action = a;
-		run->reply = how == LOOK_UNSURE  ? REPLY_UNSURE
-			     : a == POLICY_DEFER ? c->defer
-			     : l->no != REPLY_N  ? l->no
-						 : c->refuse;
+		run->reply = reply_for(c, a, how, l);
 		run->say = l->say.n ? l->say : now.detail;
 		run->reason = policy_name(id);
 	}
@@ -145,7 +151,9 @@ void policy_start(struct session *s, enum policy_stage stage)
 		if (checks[i].stage >= stage) { s->found[i] = (struct policy_finding){0}; }
 	}
 	arena_fini(&s->found_at_helo);
-	if (stage == STAGE_CONNECT) { arena_fini(&s->found_at_connect); }
+	if (stage == STAGE_HELO) { return; }
+	policy_iprev_free(s);
+	arena_fini(&s->found_at_connect);
 }
 
 void policy_cancel(struct session *s)

@@ -93,6 +93,8 @@ void policy_start(struct session *s, enum policy_stage stage);
 int policy_step(struct session *s);
 /* Give up whatever a check waits for. */
 void policy_cancel(struct session *s);
+/* Forget what the check iprev found. */
+void policy_iprev_free(struct session *s);
 /* Both at once for a stage whose checks never wait (HEADER). */
 void policy_now(struct session *s, enum policy_stage stage);
 /* The finding of a check in this session and its transaction. */

@@ -33,6 +33,8 @@ static inline bool policy_may_ask(const struct session *s)
 look_fn look_connections, look_rate, look_early, look_helo;
 /* policy_dnsl.c: connect */
 look_fn look_dnswl, look_dnsbl;
+/* policy_iprev.c: connect */
+look_fn look_iprev;
 /* policy_envelope.c: MAIL, RCPT */
 look_fn look_size, look_routed;
 /* policy_sender.c: MAIL */

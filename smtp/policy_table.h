@@ -20,6 +20,9 @@
 	ROW(DNSBL, "dnsbl", STAGE_CONNECT, AT_MX, policy_all, "off", \
 		look_dnsbl, REPLY_LISTED_LATER, REPLY_LISTED_NO, \
 		"When a list in dnsbl_lists has the client.") \
+	ROW(IPREV, "iprev", STAGE_CONNECT, AT_MX, policy_all, "note", \
+		look_iprev, REPLY_IPREV_LATER, REPLY_IPREV_NO, \
+		"When the client's address has no name, or no name of it leads back (RFC 8601 2.7.3).") \
 	ROW(HELO, "helo", STAGE_HELO, AT_MX, policy_all, "note", \
 		look_helo, REPLY_POLICY_LATER, REPLY_POLICY_NO, \
 		"When a client's HELO is no full name or literal, or is our own.") \

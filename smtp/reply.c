@@ -93,6 +93,7 @@ static const struct {
 	[REPLY_POLICY_NO] = {550, "5.7.1 Refused, reason:"},
 	[REPLY_EARLY_LATER] = {421, "4.7.0 Wait for the greeting"},
 	[REPLY_EARLY_NO] = {554, "5.5.1 Wait for the greeting"},
+	[REPLY_UNSURE_AT_CONNECT] = {421, "4.4.3 Cannot be checked now:"},
 	[REPLY_UNSURE] = {451, "4.4.3 Cannot be checked now:"},
 	[REPLY_LISTED_LATER] = {421, "4.7.1 Your address is on a block list:"},
 	[REPLY_LISTED_NO] = {554, "5.7.1 Your address is on a block list:"},
@@ -101,6 +102,8 @@ static const struct {
 	[REPLY_SENDER_NULL_MX] = {550, "5.7.27 Sender domain refused:"}, /* RFC 7505 4.2 */
 	[REPLY_GREYLIST] = {451, "4.7.1 Nobody sent you here before, please come back:"},
 	/* RFC 7372 3 */
+	[REPLY_IPREV_LATER] = {421, "4.7.25 No name leads back to your address:"},
+	[REPLY_IPREV_NO] = {554, "5.7.25 No name leads back to your address:"},
 	[REPLY_SPF_LATER] = {451, "4.7.23 SPF says no:"},
 	[REPLY_SPF_NO] = {550, "5.7.23 SPF says no:"},
 	[REPLY_DKIM_LATER] = {451, "4.7.20 No DKIM signature holds:"},

@@ -164,6 +164,7 @@ void session_forget(struct session *s)
 static void leave(struct session *s)
 {
 	policy_cancel(s);
+	policy_iprev_free(s);
 	session_forget(s);
 	session_set(&s->name, STR(""));
 	call_fini(&s->call);

@@ -14,6 +14,7 @@ enum {
 };
 
 struct intake;
+struct iprev;
 
 struct session {
 	struct list node;
@@ -40,6 +41,7 @@ struct session {
 	struct policy_run run; /* of the stage that is looked at */
 	struct policy_finding found[POLICY_OF_SESSION]; /* at CONNECT and HELO; their strings: */
 	struct arena found_at_connect, found_at_helo;
+	struct iprev *iprev; /* heap; NULL when it was not looked at */
 	uint32_t messages, errors, idle_commands, errors_paid;
 	uint64_t drain_left;  /* octets of a refused chunk */
 	struct buf auth_user; /* AUTH LOGIN: between its two answers */

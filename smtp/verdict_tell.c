@@ -1,10 +1,11 @@
 /* How a verdict is told: to the policy, on top of the message, in the audit record. Runs in mx. */
+#include "auth/iprev.h"
 #include "auth/results.h"
 #include "smtp/verdict_private.h"
 
 enum {
 	SIGS_TOLD_MAX = 10, /* signatures in the field and in the record; their number is told */
-	METHODS_MAX = 2 + SIGS_TOLD_MAX + 1 + AUTHORS_MAX,
+	METHODS_MAX = 3 + SIGS_TOLD_MAX + 1 + AUTHORS_MAX,
 	DNS_TOLD_MAX = 48, /* answers in the record */
 	DETAIL_MAX = 500   /* octets of one row */
 };
@@ -143,6 +144,7 @@ void verdict_fields(struct verdict *v, bool utf8, struct buf *out)
 	if (v->helo_asked) { methods[n++] = spf_method(v, &v->helo); }
 	n += dkim_methods(v, methods + n);
 	n += dmarc_results(&v->dmarc, &v->arena, methods + n);
+	if (v->session->iprev) { iprev_results(v->session->iprev, &v->arena, &methods[n++]); }
 	results_write(v->from.receiver, methods, n, utf8, out);
 	spf_received(&v->from, out);
 }

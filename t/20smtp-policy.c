@@ -18,6 +18,12 @@ static const char zone[] =
 	"nullmx.example MX 0 .\n"
 	"bare.example TXT x\n"
 	"mute.example SERVFAIL\n"
+	"9.2.0.192.in-addr.arpa PTR c.example.org\n"
+	"c.example.org A 192.0.2.9\n"
+	"8.2.0.192.in-addr.arpa PTR c.example.org\n"
+	"7.2.0.192.in-addr.arpa SERVFAIL\n"
+	"7.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa PTR "
+	"v6only.example\n"
 	/* lists: two that work, and some that do not */
 	"9.2.0.192.bl.example A 127.0.0.4\n"
 	"2.0.0.127.bl.example A 127.0.0.2\n"
@@ -258,6 +264,47 @@ static void test_dnsl(void)
 			.replies = "", .checks = "early=hit(defer)"},
 	};
 	check_flows(cases, COUNT(cases));
+}
+
+static void test_iprev(void)
+{
+	static const struct flow cases[] = {
+		{"a name that leads back", NULL, .replies = TAKEN, .checks = "iprev=pass",
+			.detail = "iprev: c.example.org\n"},
+		{"one that does not", NULL, .from = "192.0.2.8", .replies = TAKEN,
+			.checks = "iprev=fail(note)", .detail = "c.example.org does not lead back"},
+		{"refused", "policy.iprev=refuse", .from = "192.0.2.8", .replies = "554/5.7.25.",
+			.checks = "iprev=fail(refuse)"},
+		{"no name", "policy.iprev=junk", .from = "192.0.2.6", .replies = TAKEN,
+			.checks = "iprev=permerror(junk)", .junk = true},
+		{"deferred", "policy.iprev=defer", .from = "2001:db8::8", .replies = "421/4.7.25.",
+			.checks = "iprev=permerror(defer)"},
+		{"no answer", "policy.iprev=junk", .from = "192.0.2.7", .replies = TAKEN,
+			.checks = "iprev=temperror(note)"},
+		{"no answer, refused", "policy.iprev=refuse", .from = "192.0.2.7",
+			.replies = "421/4.4.3.", .checks = "iprev=temperror(defer)"},
+		{"IPv6", NULL, .from = "2001:db8::7", .replies = TAKEN,
+			.checks = "iprev=fail(note)"},
+		{"off", "policy.iprev=off", .replies = TAKEN, .checks = "rate=pass"},
+		{"excepted", "policy.iprev=refuse policy.except=iprev=192.0.2.8",
+			.from = "192.0.2.8", .replies = TAKEN,
+			.checks = "iprev=fail[iprev=192.0.2.8]"},
+	};
+	check_flows(cases, COUNT(cases));
+}
+
+/* It stands in Authentication-Results, too, for the true client. */
+static void test_iprev_results(void)
+{
+	smtp_start_zone(&f, ROLE_MX, "smtp.xclient_from=192.0.2.77", zone);
+	f.from = "192.0.2.77";
+	smtp_connect(&f, LISTEN_SMTP);
+	SAY(&f, "EHLO c.example.org\r\nXCLIENT ADDR=192.0.2.9\r\nEHLO c.example.org\r\n"
+		"MAIL FROM:<>\r\nRCPT TO:<one@example.test>\r\nDATA\r\n");
+	CHECK_STR(SAY(&f, AUTHOR "\r\nx\r\n.\r\n"), STR("250/2.0.0"));
+	CHECK(str_find(buf_view(&f.body), STR("iprev=pass")) > 0);
+	CHECK(str_find(buf_view(&f.body), STR("policy.iprev=192.0.2.9")) > 0);
+	smtp_end(&f);
 }
 
 /* --- the envelope --- */
@@ -710,6 +757,8 @@ int main(int argc, char **argv)
 		{"connect and HELO", test_client},
 		{"how many, how often", test_counts},
 		{"DNS lists", test_dnsl},
+		{"iprev", test_iprev},
+		{"iprev in Authentication-Results", test_iprev_results},
 		{"MAIL and RCPT", test_envelope},
 		{"size, and a U-label", test_size},
 		{"several recipients", test_recipients},
