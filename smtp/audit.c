@@ -42,7 +42,8 @@ static void add_verdict(const struct envelope *e, struct arena *a, struct audit 
 	const struct {
 		enum policy_id id;
 		const struct policy_evidence *evidence;
-	} of[] = {{POLICY_SPF, &e->spf}, {POLICY_DKIM, &e->dkim}, {POLICY_DMARC, &e->dmarc}};
+	} of[] = {{POLICY_IPREV, &e->iprev}, {POLICY_SPF, &e->spf}, {POLICY_DKIM, &e->dkim},
+		{POLICY_DMARC, &e->dmarc}};
 	for (size_t i = 0; i < COUNT(of); i++) {
 		const struct policy_evidence *ev = of[i].evidence;
 		if (e->found[of[i].id - POLICY_OF_SESSION].result.n) { continue; }
@@ -120,6 +121,7 @@ void audit_fill(
 	out->from = e->mail.from.text;
 	out->msgid = e->msgid;
 	out->author = e->author;
+	if (out->client.n == 0) { out->client = str_sub(e->client, 0, NAME_MAX_LEN); }
 	if (s->intake) { out->size = s->intake->size; }
 	out->rcpts = arena_array(a, e->rcpts_n, sizeof *out->rcpts);
 	out->rcpts_n = e->rcpts_n;

@@ -131,8 +131,11 @@ def test_pass(dev, mode, inbox):
     results = fields(got, "Authentication-Results")
     is_equal(len(results), 1, f"{mode}: one Authentication-Results field")
     for part in ("mx.example.test;", "spf=pass", "smtp.mailfrom=a@pass.test", "dkim=pass", "header.d=pass.test",
-                 "header.s=sel", "dmarc=pass", "header.from=pass.test"):
+                 "header.s=sel", "dmarc=pass", "header.from=pass.test",
+                 "iprev=pass (mail.pass.test) policy.iprev=192.0.2.1"):
         ok(part in results[0], f"{mode}: it says {part}", results[0])
+    ok("from mail.pass.test (mail.pass.test [192.0.2.1])" in fields(got, "Received")[0],
+       f"{mode}: Received names the client", fields(got, "Received")[0])
     spf = fields(got, "Received-SPF")
     ok(len(spf) == 1 and spf[0].startswith("pass"), f"{mode}: Received-SPF", str(spf))
     ok(below_top(got) == octets, f"{mode}: below it the message as it came")
