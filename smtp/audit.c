@@ -42,8 +42,7 @@ static void add_verdict(const struct envelope *e, struct arena *a, struct audit 
 	const struct {
 		enum policy_id id;
 		const struct policy_evidence *evidence;
-	} of[] = {{POLICY_IPREV, &e->iprev}, {POLICY_SPF, &e->spf}, {POLICY_DKIM, &e->dkim},
-		{POLICY_DMARC, &e->dmarc}};
+	} of[] = {{POLICY_SPF, &e->spf}, {POLICY_DKIM, &e->dkim}, {POLICY_DMARC, &e->dmarc}};
 	for (size_t i = 0; i < COUNT(of); i++) {
 		const struct policy_evidence *ev = of[i].evidence;
 		if (e->found[of[i].id - POLICY_OF_SESSION].result.n) { continue; }
@@ -103,7 +102,7 @@ static void fill_client(
 		.helo = str_sub(s->helo, 0, NAME_MAX_LEN),
 		.proto = str_of(s->service->name),
 		.login = s->login,
-		.client = str_sub(s->name, 0, NAME_MAX_LEN),
+		.client = str_sub(session_client_name(s), 0, NAME_MAX_LEN),
 		.reply = str_sub(reply, 0, OP_TEXT_MAX)};
 	out->peer = arena_dup(a, session_ip(s, ip));
 	if (c) { /* it is gone when the client went away within the transaction */
@@ -121,7 +120,6 @@ void audit_fill(
 	out->from = e->mail.from.text;
 	out->msgid = e->msgid;
 	out->author = e->author;
-	if (out->client.n == 0) { out->client = str_sub(e->client, 0, NAME_MAX_LEN); }
 	if (s->intake) { out->size = s->intake->size; }
 	out->rcpts = arena_array(a, e->rcpts_n, sizeof *out->rcpts);
 	out->rcpts_n = e->rcpts_n;

@@ -39,10 +39,9 @@ struct envelope {
 	struct op_remote_rcpt *remotes; /* one per address */
 	uint32_t remotes_n, remotes_cap;
 	struct dns_budget budget; /* of all questions about it, from MAIL on */
-	struct policy_evidence iprev, spf, dkim, dmarc;
+	struct policy_evidence spf, dkim, dmarc;
 	struct verdict *verdict; /* they come from; NULL where nothing is looked up */
 	struct policy_finding found[POLICY_N - POLICY_OF_SESSION];
-	struct str client;        /* the name of the client's address, when it leads back */
 	struct str msgid, author; /* Message-ID and From of the header */
 	struct str refusal;       /* what we answered to its message, when that was no */
 	bool committed;           /* its audit record has been stored with it */

@@ -40,4 +40,4 @@ look_fn look_size, look_routed;
 /* policy_sender.c: MAIL */
 look_fn look_sender;
 /* policy_message.c: header, end of data */
-look_fn look_from, look_hops, look_loop, look_iprev, look_spf, look_dkim, look_dmarc, look_greylist;
+look_fn look_from, look_hops, look_loop, look_spf, look_dkim, look_dmarc, look_greylist;

@@ -38,18 +38,6 @@ enum look look_loop(struct session *s, struct looked *l)
 
 /* --- the end --- */
 
-/* RFC 8601 2.7.3 */
-enum look look_iprev(struct session *s, struct looked *l)
-{
-	const struct policy_evidence *e = &s->env->iprev;
-	l->result = e->result;
-	l->detail = e->detail;
-	return e->result.n == 0                      ? LOOK_SKIP
-	       : str_eq(e->result, STR("pass"))      ? LOOK_PASS
-	       : str_eq(e->result, STR("temperror")) ? LOOK_UNSURE
-						     : LOOK_HIT;
-}
-
 /* RFC 7208 2.6: softfail, neutral and permerror say less than "not from there". */
 enum look look_spf(struct session *s, struct looked *l)
 {

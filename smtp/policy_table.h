@@ -44,9 +44,6 @@
 	ROW(LOOP, "loop", STAGE_HEADER, AT_ALL, policy_all, "refuse", \
 		look_loop, REPLY_LOOP, REPLY_LOOP, \
 		"When a message was already delivered to the same recipient.") \
-	ROW(IPREV, "iprev", STAGE_END, AT_MX, policy_all, "note", \
-		look_iprev, REPLY_POLICY_LATER, REPLY_POLICY_NO, \
-		"When the client's address has no name, or none that leads back to it.") \
 	ROW(SPF, "spf", STAGE_END, AT_MX, policy_all, "note", \
 		look_spf, REPLY_SPF_LATER, REPLY_SPF_NO, \
 		"When SPF fails; what that means for a message is better left to dmarc.") \

@@ -139,7 +139,7 @@ static void add_received(struct session *s, struct buf *out)
 		.login = s->aid != 0,
 		.utf8 = (e->mail.body & BODY_SMTPUTF8) != 0};
 	struct trace t = {.helo = s->helo,
-		.name = s->name.n ? s->name : e->client,
+		.name = session_client_name(s),
 		.host = role_hostname(s->server->role),
 		.with = str_of(trace_with(&proto, with)),
 		.id = str_of(id_text(e->id, id)),

@@ -2,6 +2,7 @@
    submit. Knows no command (verb.c) and no message (receive.c). */
 #include "smtp/session.h"
 
+#include "auth/iprev.h"
 #include "lib/metric.h"
 #include "smtp/audit.h"
 #include "smtp/proxy.h"
@@ -21,6 +22,12 @@ void session_set(struct str *field, struct str value)
 	char *p = value.n ? xstrdup(value) : NULL; /* `value` may lie in the old one */
 	free((char *)(uintptr_t)field->p);
 	*field = str_make(p, p ? value.n : 0);
+}
+
+struct str session_client_name(const struct session *s)
+{
+	bool found = s->iprev && s->iprev->result == IPREV_PASS;
+	return s->name.n ? s->name : found ? s->iprev->name : STR("");
 }
 
 struct str session_ip(const struct session *s, char out[NET_ADDR_TEXT])

@@ -106,6 +106,9 @@ static inline bool session_at(const struct session *s, unsigned at)
 }
 /* Put a copy of `value` into a heap string of the session. */
 void session_set(struct str *field, struct str value);
+/* As XCLIENT told it, or the one that leads back to its address (iprev); "" when neither is known.
+ */
+struct str session_client_name(const struct session *s);
 /* "192.0.2.1", or "" for a peer without an address. */
 struct str session_ip(const struct session *s, char out[NET_ADDR_TEXT]);
 

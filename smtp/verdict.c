@@ -1,4 +1,4 @@
-/* The life of a verdict: SPF and iprev from MAIL on, DKIM from the header on, DMARC at the end.
+/* The life of a verdict: SPF from MAIL on, DKIM from the header on, DMARC at the end.
  * Runs in mx.
  */
 #include "smtp/verdict.h"
@@ -31,13 +31,11 @@ static void begin_dmarc(struct verdict *v)
 /* Go on with everything that can go on. True when all is known. */
 static bool advance(struct verdict *v)
 {
-	bool client = spf_step(&v->from, &v->from_done);
-	if (v->helo_asked) { client &= spf_step(&v->helo, &v->helo_done); }
-	if (!v->iprev_done) { v->iprev_done = iprev_step(&v->iprev) == 1; }
-	client &= v->iprev_done;
+	bool spf = spf_step(&v->from, &v->from_done);
+	if (v->helo_asked) { spf &= spf_step(&v->helo, &v->helo_done); }
 	if (v->done || !v->ended) { return v->done; }
 	if (!v->dkim_done) { v->dkim_done = dkim_verify_step(v->dkim) == 1; }
-	if (!client || !v->dkim_done) { return false; }
+	if (!spf || !v->dkim_done) { return false; }
 	if (!v->dmarc_begun) { begin_dmarc(v); }
 	v->done = dmarc_check_step(&v->dmarc) == 1;
 	return v->done;
@@ -88,7 +86,6 @@ struct verdict *verdict_new(struct session *s)
 	v->budget = &s->env->budget;
 	v->helo_asked = s->env->mail.from.domain.n > 0;
 	task_start(s->task.loop, &v->task, NULL, verdict_step, verdict_ended);
-	iprev_start(&v->iprev, dns, v->budget, &v->task, &v->arena, &s->peer);
 	begin_spf(v, &v->from, SPFID_MAIL_FROM);
 	if (v->helo_asked) { begin_spf(v, &v->helo, SPFID_HELO); }
 	return v;
@@ -99,7 +96,6 @@ void verdict_free(struct verdict *v)
 	if (!v) { return; }
 	v->session = NULL;
 	v->waiter = NULL;
-	iprev_fini(&v->iprev);
 	spf_check_fini(&v->from);
 	spf_check_fini(&v->helo);
 	dkim_verify_free(v->dkim);
@@ -135,7 +131,6 @@ int verdict_finish(struct verdict *v, struct task *waiter)
 {
 	if (!v->ended) { refresh(v); }
 	v->ended = true;
-	if (advance(v)) { return 1; }
-	v->waiter = waiter;
-	return 0;
+	v->waiter = advance(v) ? NULL : waiter; /* no wake for what is over */
+	return v->done;
 }

@@ -4,7 +4,6 @@
 #include "auth/authors.h"
 #include "auth/dkim_verify.h"
 #include "auth/dmarc.h"
-#include "auth/iprev.h"
 #include "auth/spf.h"
 #include "smtp/verdict.h"
 
@@ -16,8 +15,7 @@ struct verdict {
 	struct dns_budget *budget; /* the envelope's */
 	struct spf_check helo, from;
 	bool helo_asked; /* the reverse-path is not null: both identities are looked at */
-	bool helo_done, from_done, iprev_done;
-	struct iprev iprev;
+	bool helo_done, from_done;
 	struct dkim_verify *dkim; /* NULL before the header */
 	struct authors authors;
 	enum authors_fault fault;

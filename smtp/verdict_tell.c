@@ -78,18 +78,8 @@ static void dmarc_evidence(const struct verdict *v, struct envelope *e)
 		STR_ARG(dmarc_reason(author, &e->arena)));
 }
 
-static void iprev_evidence(struct verdict *v, struct envelope *e)
-{
-	struct results_method m;
-	iprev_results(&v->iprev, &e->arena, &m);
-	e->iprev.result = str_of(m.result);
-	e->iprev.detail = arena_dup(&e->arena, m.reason);
-	if (v->iprev.result == IPREV_PASS) { e->client = e->iprev.detail; }
-}
-
 void verdict_evidence(struct verdict *v, struct envelope *e)
 {
-	iprev_evidence(v, e);
 	spf_evidence(v, e);
 	dkim_evidence(v, e);
 	dmarc_evidence(v, e);
@@ -152,7 +142,6 @@ void verdict_fields(struct verdict *v, bool utf8, struct buf *out)
 	size_t n = 0;
 	methods[n++] = spf_method(v, &v->from);
 	if (v->helo_asked) { methods[n++] = spf_method(v, &v->helo); }
-	iprev_results(&v->iprev, &v->arena, &methods[n++]);
 	n += dkim_methods(v, methods + n);
 	n += dmarc_results(&v->dmarc, &v->arena, methods + n);
 	if (v->session->iprev) { iprev_results(v->session->iprev, &v->arena, &methods[n++]); }

@@ -444,7 +444,6 @@ struct verdict {
 	const char *spf, *dkim, *dmarc; /* results; NULL = not looked at */
 	enum policy_action wish, want;
 	const char *reply; /* of DEFER and REFUSE */
-	const char *iprev;
 };
 
 static void check_verdict(const struct verdict *v)
@@ -456,10 +455,6 @@ static void check_verdict(const struct verdict *v)
 	SAY(&f, "EHLO c.example.org\r\nMAIL FROM:<a@example.org>\r\n"
 		"RCPT TO:<one@example.test>\r\nDATA\r\n");
 	struct session *s = smtp_session(&f);
-	if (v->iprev) {
-		s->env->iprev = (struct policy_evidence){
-			.result = str_of(v->iprev), .detail = STR("why iprev")};
-	}
 	s->env->spf = (struct policy_evidence){.result = str_of(v->spf), .detail = STR("why spf")};
 	s->env->dkim =
 		(struct policy_evidence){.result = str_of(v->dkim), .detail = STR("why dkim")};
@@ -516,12 +511,6 @@ static void test_verdicts(void)
 		{"policy.dmarc=off", NULL, NULL, "fail", POLICY_REFUSE, POLICY_OFF},
 		{"policy.dmarc=refuse", NULL, NULL, "fail", POLICY_NOTE, POLICY_REFUSE,
 			"550 5.7.26 DMARC says no: why dmarc"},
-		{"", .iprev = "pass", .want = POLICY_OFF},
-		{"", .iprev = "fail", .want = POLICY_NOTE},
-		{"policy.iprev=refuse", .iprev = "permerror", .want = POLICY_REFUSE,
-			.reply = "550 5.7.1 Refused, reason: why iprev"},
-		{"policy.iprev=refuse", .iprev = "temperror", .want = POLICY_DEFER,
-			.reply = "451 4.4.3 Cannot be checked now: why iprev"},
 		/* the strongest wins, the first of the strongest speaks */
 		{"policy.spf=junk", "fail", "fail", "fail", POLICY_NOTE, POLICY_JUNK},
 		{"policy.spf=defer", "fail", NULL, "fail", POLICY_REFUSE, POLICY_REFUSE,
