@@ -14,6 +14,7 @@
 #include "cmd/runner.h"
 #include "cmd/sandbox.h"
 #include "cmd/sup_msg.h"
+#include "lib/fault.h"
 #include "lib/log.h"
 #include "store/store.h"
 
@@ -199,6 +200,7 @@ int cmd_role(const struct command *c, int argc, char **argv)
 	struct host h = {.status = EX_SOFTWARE};
 	h.ops = argc == 1 ? role_by_name(str_of(argv[0])) : NULL;
 	if (!h.ops) { return command_fail(c, EX_USAGE, "started by the supervisor only"); }
+	fault_role(h.ops->name);
 	prctl(PR_SET_NAME, h.ops->name);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	signal(SIGINT,

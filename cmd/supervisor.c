@@ -12,6 +12,7 @@
 #include "cmd/house.h"
 #include "cmd/role_main.h"
 #include "cmd/sup_msg.h"
+#include "lib/fault.h"
 #include "lib/log.h"
 
 enum {
@@ -108,6 +109,7 @@ static _Noreturn void exec_role(const struct child *c, int fd)
 	char name[32], program[] = "posthouse", command[] = "role";
 	char *argv[] = {program, command, name, NULL};
 	sigset_t none;
+	if (c->was_ready) { fault_forget(); }
 	snprintf(name, sizeof name, "%s", c->ops->name);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

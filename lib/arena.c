@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/fault.h"
+
 enum { ARENA_BLOCK = 4096 - 64, ARENA_ALIGN = 16 };
 
 struct arena_block {
@@ -53,7 +55,7 @@ static struct arena_block *new_block(struct arena *a, size_t n)
 {
 	size_t cap = n > ARENA_BLOCK ? n : ARENA_BLOCK;
 	struct arena_block *b = malloc(sizeof *b + cap);
-	if (!b) { abort(); }
+	if (!b || FAULT("mem.alloc")) { abort(); }
 	*b = (struct arena_block){.next = a->head, .cap = cap};
 	a->head = b;
 	return b;

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/fault.h"
+
 void buf_fini(struct buf *b)
 {
 	free(b->p);
@@ -20,7 +22,7 @@ char *buf_reserve(struct buf *b, size_t more)
 		size_t cap = b->cap ? b->cap : 64;
 		while (cap < need) { cap = cap > SIZE_MAX / 2 ? need : cap * 2; }
 		char *p = realloc(b->p, cap);
-		if (!p) { abort(); }
+		if (!p || FAULT("mem.alloc")) { abort(); }
 		b->p = p;
 		b->cap = cap;
 	}

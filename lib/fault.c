@@ -7,9 +7,10 @@
 
 #	include "lib/lib.h"
 
-enum { PLAN_MAX = 16, POINT_MAX = 40 };
+enum { PLAN_MAX = 16, POINT_MAX = 40, ROLE_MAX = 15 };
 
 struct plan {
+	char role[ROLE_MAX + 1]; /* "" = any */
 	char point[POINT_MAX + 1];
 	uint64_t nth, passes;
 	bool onward, dies;
@@ -18,13 +19,19 @@ struct plan {
 static struct plan plans[PLAN_MAX];
 static size_t plans_n;
 static bool planned;
+static const char *role = "";
 
-/* "point:nth[+][:kill]" */
+/* "[role@]point:nth[+][:kill]" */
 static bool read_item(struct str item, struct plan *out)
 {
-	struct str point, nth;
+	struct str point, nth, who;
 	*out = (struct plan){0};
 	str_cut(&item, ':', &point);
+	if (str_chr(point, '@') >= 0) {
+		str_cut(&point, '@', &who);
+		if (who.n == 0 || who.n > ROLE_MAX) { return false; }
+		memcpy(out->role, who.p, who.n);
+	}
 	str_cut(&item, ':', &nth);
 	out->onward = str_ends(nth, STR("+"));
 	nth.n -= out->onward;
@@ -50,6 +57,17 @@ int fault_plan(const char *text)
 	return 0;
 }
 
+void fault_role(const char *name)
+{
+	role = name;
+}
+
+void fault_forget(void)
+{
+	unsetenv("POSTHOUSE_FAULTS");
+	fault_plan("");
+}
+
 bool fault_pass(const char *point)
 {
 	bool fails = false;
@@ -57,6 +75,7 @@ bool fault_pass(const char *point)
 	for (size_t i = 0; i < plans_n; i++) {
 		struct plan *p = &plans[i];
 		if (strcmp(p->point, point) != 0) { continue; }
+		if (*p->role && strcmp(p->role, role) != 0) { continue; }
 		p->passes++;
 		bool now = p->onward ? p->passes >= p->nth : p->passes == p->nth;
 		if (now && p->dies) { raise(SIGKILL); }

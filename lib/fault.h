@@ -8,8 +8,10 @@
 	store.commit:3        the third pass fails
 	store.commit:3+       the third and all after it
 	store.commit:3:kill   the process dies there, as by kill -9
+	mx@mem.alloc:100      only in the process of that role
 
-   Points are named "folder.what". Passes are counted in each process by itself. */
+   Points are named "folder.what". Passes are counted in each process by itself. A role that the
+   supervisor had to start again runs without faults. */
 #pragma once
 
 #include <stdbool.h>
@@ -20,7 +22,18 @@ bool fault_pass(const char *point);
 /* Replace the plan (the text of POSTHOUSE_FAULTS, "" = none) and count from 0. ERR_SYNTAX when it
    is not understood; nothing fails then. For tests within one process. */
 int fault_plan(const char *text);
+/* The role of this process, for items that name one. */
+void fault_role(const char *name);
+/* This process, and what it executes, go without faults from here on. */
+void fault_forget(void);
 #	define FAULT(point) fault_pass(point)
 #else
 #	define FAULT(point) false
+static inline void fault_role(const char *name)
+{
+	(void)name; /* no faults in this build */
+}
+static inline void fault_forget(void)
+{
+}
 #endif

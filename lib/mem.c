@@ -3,10 +3,12 @@
 
 #include <sys/random.h>
 
+#include "lib/fault.h"
+
 void *xcalloc(size_t count, size_t size)
 {
 	void *p = calloc(count ? count : 1, size ? size : 1);
-	if (!p) { abort(); }
+	if (!p || FAULT("mem.alloc")) { abort(); }
 	return p;
 }
 
@@ -21,7 +23,7 @@ void random_bytes(void *p, size_t n)
 {
 	char *at = p;
 	while (n) {
-		ssize_t got = getrandom(at, n, 0);
+		ssize_t got = FAULT("mem.random") ? -1 : getrandom(at, n, 0);
 		if (got < 0) { continue; }
 		at += got;
 		n -= (size_t)got;

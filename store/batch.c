@@ -60,14 +60,14 @@ static int try_batch(struct apply *ap, struct batch_op *ops, size_t n)
 {
 	struct store *s = ap->s;
 	struct ids before = s->ids;
-	int rc = env_rc(mdb_txn_begin(s->env, NULL, 0, &ap->txn));
+	int rc = env_begin(s, &ap->txn);
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		ops[i].rc = apply_one(ap, &ops[i]);
 		if (ops[i].rc < 0 && ap->wrote) { rc = ops[i].rc; }
 	}
 	if (rc == 0 && memcmp(&before, &s->ids, sizeof before) != 0) { rc = ids_write(s, ap->txn); }
 	if (rc == 0) {
-		rc = env_rc(mdb_txn_commit(ap->txn));
+		rc = env_commit(s, ap->txn);
 	} else if (ap->txn) {
 		mdb_txn_abort(ap->txn);
 	}

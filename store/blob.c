@@ -3,10 +3,13 @@
 
 #include <xxhash.h>
 
+#include "lib/fault.h"
+
 int chunk_put(struct store *s, MDB_txn *txn, uint64_t oid, uint32_t chunk, struct str data)
 {
 	struct key k = key_id_n(oid, chunk);
 	MDB_val key = key_val(&k), v = {data.n + CHUNK_SUM, NULL};
+	if (FAULT("store.chunk")) { return ERR_FULL; }
 	int rc = mdb_put(txn, s->dbi[TB_BLOB], &key, &v, MDB_RESERVE);
 	if (rc != 0) { return env_rc(rc); }
 	memcpy(v.mv_data, data.p, data.n);
@@ -29,7 +32,7 @@ int chunk_get(struct store *s, MDB_txn *txn, uint64_t oid, uint32_t chunk, struc
 	MDB_val key = key_val(&k), v;
 	int rc = mdb_get(txn, s->dbi[TB_BLOB], &key, &v);
 	if (rc != 0) { return env_rc(rc); }
-	if (v.mv_size < CHUNK_SUM) { return ERR_DAMAGED; }
+	if (v.mv_size < CHUNK_SUM || FAULT("store.bytes")) { return ERR_DAMAGED; }
 	*out = str_make(v.mv_data, v.mv_size - CHUNK_SUM);
 	return XXH3_64bits(out->p, out->n) == get_be64(out->p + out->n) ? 0 : ERR_DAMAGED;
 }

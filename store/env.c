@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/fault.h"
 #include "store/record.h"
 
 const char *const table_names[TB_N] = {"meta", "acct", "addr", "cred", "domain", "mbox", "mname",
@@ -36,6 +37,34 @@ int env_rc(int rc)
 	case MDB_INVALID: return ERR_DAMAGED;
 	default: return ERR_IO;
 	}
+}
+
+int env_begin(struct store *s, MDB_txn **out)
+{
+	*out = NULL;
+	if (s->broken || FAULT("store.begin")) { return ERR_IO; }
+	int rc = mdb_txn_begin(s->env, NULL, 0, out);
+	s->broken = rc == MDB_PANIC;
+	return env_rc(rc);
+}
+
+int env_commit(struct store *s, MDB_txn *txn)
+{
+	if (FAULT("store.commit")) {
+		mdb_txn_abort(txn);
+		return ERR_IO;
+	}
+	int rc = mdb_txn_commit(txn);
+	if (FAULT("store.committed")) { /* as when the write of the meta page fails at its end */
+		s->broken = true;
+		return ERR_IO;
+	}
+	return env_rc(rc);
+}
+
+bool store_broken(const struct store *s)
+{
+	return s->broken;
 }
 
 uint64_t env_disk_free(struct store *s)

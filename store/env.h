@@ -56,6 +56,7 @@ struct store {
 	uint64_t disk_floor;  /* free octets below which nothing grows */
 	int64_t disk_checked; /* monotonic second of the last look */
 	bool disk_low;
+	bool broken; /* LMDB writes no more in this process, see store_broken() */
 };
 
 /* A key built up field by field. */
@@ -134,6 +135,10 @@ static inline struct str val_str(MDB_val v)
 
 /* ERR_* for an answer of LMDB. */
 int env_rc(int mdb_rc);
+/* Begin a write transaction, and end it: every one but that of opening goes through here. The
+   transaction is gone after env_commit, whatever it answers. */
+int env_begin(struct store *s, MDB_txn **out);
+int env_commit(struct store *s, MDB_txn *txn);
 /* Nothing that grows may be written: the disk is below its floor. Looks once a second. */
 bool env_disk_low(struct store *s);
 /* Octets the file system has left for us. */

@@ -71,13 +71,14 @@ int store_fsck(
 	f.ap = (struct apply){
 		.s = s, .a = &f.arena, .news = &f.news, .now_us = now.tv_sec * SECOND_US};
 	if (repair && !s->writable) { return ERR_DENIED; }
-	f.rc = env_rc(mdb_txn_begin(s->env, NULL, repair ? 0 : MDB_RDONLY, &f.ap.txn));
+	f.rc = repair ? env_begin(s, &f.ap.txn)
+		      : env_rc(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &f.ap.txn));
 	if (f.rc < 0) { return f.rc; }
 	for (size_t i = 0; i < COUNT(passes) && f.rc == 0; i++) { passes[i](&f); }
 	if (f.rc == 0 && repair) {
 		f.rc = ids_write(s, f.ap.txn);
 		if (f.rc == 0) {
-			f.rc = env_rc(mdb_txn_commit(f.ap.txn));
+			f.rc = env_commit(s, f.ap.txn);
 		} else {
 			mdb_txn_abort(f.ap.txn);
 		}

@@ -93,7 +93,7 @@ int store_maintain(struct store *s, const struct maintain_limits *limits, int64_
 	int dead;
 	mdb_reader_check(s->env, &dead);
 	if (!anything_due(s, limits, now_us)) { return 0; }
-	int rc = env_rc(mdb_txn_begin(s->env, NULL, 0, &txn));
+	int rc = env_begin(s, &txn);
 	if (rc < 0) { return rc; }
 	int more = drop_uploads(s, txn, now_us);
 	int audits = more < 0 ? more : drop_audits(s, txn, limits, now_us);
@@ -102,6 +102,6 @@ int store_maintain(struct store *s, const struct maintain_limits *limits, int64_
 		mdb_txn_abort(txn);
 		return objects;
 	}
-	rc = env_rc(mdb_txn_commit(txn));
+	rc = env_commit(s, txn);
 	return rc < 0 ? rc : more || audits || objects;
 }

@@ -3,6 +3,8 @@
 
 #include <xxhash.h>
 
+#include "lib/fault.h"
+
 WIRE_TABLE(rec_schema, wire_schema, WIRE_U32(struct rec_schema, version));
 WIRE_TABLE(ids, wire_ids, WIRE_U64(struct ids, oid), WIRE_U64(struct ids, mailboxid),
 	WIRE_U64(struct ids, qid), WIRE_U32(struct ids, aid), WIRE_U32(struct ids, mid),
@@ -125,6 +127,7 @@ int rec_get(struct store *s, MDB_txn *txn, enum table tb, const struct key *k, s
 	MDB_val key = key_val(k), v;
 	if (k->n == 0) { return ERR_GONE; }
 	int rc = mdb_get(txn, s->dbi[tb], &key, &v);
+	if (rc == 0 && FAULT("store.read")) { return ERR_DAMAGED; }
 	return rc == 0 ? rec_unpack(tb, v, copy, out) : env_rc(rc);
 }
 
@@ -134,6 +137,7 @@ static int put(struct store *s, MDB_txn *txn, enum table tb, const struct key *k
 	static _Thread_local struct buf b;
 	char sum[4];
 	if (k->n == 0) { return ERR_LIMIT; }
+	if (FAULT("store.put")) { return ERR_IO; }
 	buf_reset(&b);
 	wire_pack(w, rec, &b);
 	put_be32(sum, rec_sum(buf_view(&b)));
@@ -160,12 +164,14 @@ int rec_put(struct store *s, MDB_txn *txn, enum table tb, const struct key *k, c
 int rec_del(struct store *s, MDB_txn *txn, enum table tb, const struct key *k)
 {
 	MDB_val key = key_val(k);
+	if (FAULT("store.del")) { return ERR_IO; }
 	return env_rc(mdb_del(txn, s->dbi[tb], &key, NULL));
 }
 
 int key_put(struct store *s, MDB_txn *txn, enum table tb, const struct key *k, unsigned flags)
 {
 	MDB_val key = key_val(k), v = {0, NULL};
+	if (FAULT("store.put")) { return ERR_IO; }
 	return env_rc(mdb_put(txn, s->dbi[tb], &key, &v, flags));
 }
 

@@ -3,6 +3,9 @@
    hostile octets but through checked messages. What arrives during a commit is the next batch. */
 #include "store/role.h"
 
+#include <sysexits.h>
+#include <unistd.h>
+
 #include "lib/log.h"
 #include "store/apply.h"
 #include "store/maintain.h"
@@ -105,6 +108,15 @@ static void log_failure(struct writer *w, const struct batch_op *op)
 	}
 }
 
+/* What the last commit left on disk is for a new process to find out: to answer anything now could
+   be a lie. Our peers take the end of the link as "not now", and the supervisor starts us again. */
+static void check_broken(struct writer *w)
+{
+	if (!store_broken(w->store)) { return; }
+	log_event(LOG_ERROR, &w->log, "the database failed", "note=\"starting anew\"");
+	_exit(EX_IOERR);
+}
+
 static void commit(struct job *j)
 {
 	struct writer *w = container_of(j, struct writer, job);
@@ -112,6 +124,7 @@ static void commit(struct job *j)
 	struct link_msg *msgs[BATCH_OPS];
 	size_t n = take_batch(w, ops, msgs);
 	store_batch(w->store, ops, n, loop_now_us(w->role->loop), &w->news);
+	check_broken(w);
 	metric_add(&ops_total, n);
 	metric_add(&commits_total, 1);
 	for (size_t i = 0; i < n; i++) {
@@ -141,6 +154,7 @@ static void maintain(struct timer *t)
 	struct writer *w = container_of(t, struct writer, maintain);
 	struct maintain_limits limits = {conf(w)->audit_keep_us, conf(w)->audit_max};
 	int rc = store_maintain(w->store, &limits, loop_now_us(w->role->loop));
+	check_broken(w);
 	if (rc < 0) {
 		log_event(LOG_ERROR, &w->log, "housekeeping failed", "reason=%s", err_name(rc));
 	}

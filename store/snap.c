@@ -3,12 +3,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/fault.h"
 #include "store/blob.h"
 
 int snap_begin(struct store *s, struct snap *out)
 {
 	MDB_txn *txn = s->spare;
 	int rc;
+	if (FAULT("store.snap")) { return ERR_FULL; }
 	if (txn) {
 		s->spare = NULL;
 		rc = mdb_txn_renew(txn);

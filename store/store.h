@@ -21,6 +21,9 @@ enum store_mode {
    schema. Once per process (LMDB). */
 int store_open(const char *dir, enum store_mode mode, struct store **out, struct err *e);
 void store_close(struct store *s);
+/* STORE_WRITE: a commit failed half way (the disk refused its last write) and LMDB takes no more
+   transactions. Only opening the store anew, in a new process, finds out what is on disk. */
+bool store_broken(const struct store *s);
 
 struct snap {
 	struct store *store;

@@ -29,10 +29,20 @@ static void test_plan(void)
 	CHECK_INT(passes("a.b", 4), 0);
 }
 
+static void test_role(void)
+{
+	CHECK_INT(fault_plan("mx@a.b:1,auth@a.b:2"), 0);
+	CHECK_INT(passes("a.b", 3), 0);
+	fault_role("auth");
+	CHECK_INT(passes("a.b", 3), 0x02);
+	fault_role("");
+	fault_plan("");
+}
+
 static void test_bad_plans(void)
 {
 	static const char *const bad[] = {"a", "a:", "a:0", ":1", "a:x", "a:1:die", "a:1:kill:now",
-		"a:+", "a:1,,b:1", "0123456789012345678901234567890123456789x:1",
+		"a:+", "@a:1", "a:1,,b:1", "0123456789012345678901234567890123456789x:1",
 		"a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1"};
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		CHECK_INT(fault_plan(bad[i]), ERR_SYNTAX);
@@ -57,6 +67,7 @@ int main(int argc, char **argv)
 {
 	static const struct tap_case cases[] = {
 		{"a plan counts passes", test_plan},
+		{"a plan for one role", test_role},
 		{"plans that are not understood", test_bad_plans},
 		{"death at a point", test_kill},
 	};
