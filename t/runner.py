@@ -8,7 +8,7 @@ import argparse, concurrent.futures, fnmatch, json, os, re, subprocess, sys, tim
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TIMEOUT_S = 600
+TIMEOUT_S = 1800
 
 
 def programs(build):

@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""kill -9 of the store and of everything, over and over, under deliveries, submissions, appends, flag changes, copies,
+moves and expunges. After each death everything that was acknowledged is there, once; what had no answer is there wholly
+or not at all; fsck finds nothing; UIDs and mod-sequences only grow (t/crash.py).
+
+POSTHOUSE_SEED chooses another run, POSTHOUSE_ROUNDS its length."""
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from crash import REFUSED, Delivering, Lie, Mutator, Submitting, check
+from posthouse import Dev, FakeSmtp, SANITIZER, binary, diag, done, is_equal, ok, role_pid, wait_for
+
+SEED = int(os.environ.get("POSTHOUSE_SEED", "20260721"))
+ROUNDS = int(os.environ.get("POSTHOUSE_ROUNDS", "210"))
+USERS = {f"{u}@example.test": "secret" for u in ("box1", "box2", "in1", "in2", "out")}
+# Where a store dies exactly: before a commit, and after it but before anyone is told.
+POINTS = ("store.commit", "store.committed")
+NO_LEAK_CHECK = {"ASAN_OPTIONS": "detect_leaks=0"}
+
+
+def memory_disk():
+    """Where syncing costs nothing, if there is such a place: what a process has written outlives its death anyway."""
+    free = shutil.disk_usage("/dev/shm").free if os.path.isdir("/dev/shm") else 0
+    return "/dev/shm" if free > 1 << 30 else None
+
+
+class House:
+    """A server on one data directory, killed and started again."""
+
+    def __init__(self, far):
+        self.data = Path(tempfile.mkdtemp(prefix="posthouse-crash-", dir=memory_disk()))
+        self.far, self.dev, self.rounds = far, None, {"store": 0, "everything": 0}
+
+    def start(self, processes, faults=""):
+        self.processes = processes
+        dev = Dev("--set", "relay.retry_min=1s", "--set", "smtp.errors_max=1000", processes=processes, data=self.data,
+                  domains=["example.test"], users=USERS, route=f"{self.far.host}:{self.far.port}",
+                  env={**NO_LEAK_CHECK, "POSTHOUSE_FAULTS": faults})
+        self.dev = dev.start()
+
+    def kill_store(self):
+        self.killed = role_pid(self.dev, "store")
+        if self.killed:
+            os.kill(self.killed, signal.SIGKILL)
+        self.rounds["store"] += 1
+
+    def wait_for_store(self):
+        """Until the new one has begun, readers may not see a commit that the old one ended its life with."""
+        wait_for(self.store_is_back, "a new store", 60, 0.01)
+
+    def store_is_back(self):
+        pid = role_pid(self.dev, "store")
+        return pid not in (None, self.killed) and (f"a role is back role=store pid={pid}\n" in self.dev.stderr)
+
+    def kill_everything(self):
+        self.dev.kill()
+        check(not SANITIZER.search(self.dev.stderr), f"sanitizer report:\n{self.dev.stderr[-8000:]}")
+        self.rounds["everything"] += 1
+
+    def command(self, *words):
+        p = subprocess.run([binary(), *words, "--data", str(self.data)], capture_output=True, text=True, timeout=120)
+        return p.returncode, p.stdout + p.stderr
+
+    def fsck(self):
+        status, said = self.command("fsck")
+        check(status == 0 and "sound" in said, f"fsck: {status} {said}")
+
+    def queue(self):
+        status, said = self.command("queue", "list", "--json")
+        check(status == 0, f"queue list: {said}")
+        return [r["rcpt"] for item in json.loads(said) for r in item["recipients"]]
+
+
+
+
+class Run:
+    def __init__(self, far):
+        self.rng = random.Random(SEED)
+        self.far, self.house = far, House(far)
+        self.workers = [Mutator(SEED, "box1"), Mutator(SEED, "box2"), Delivering(SEED, "in"),
+                        Submitting(SEED, "out", far, self.house.queue)]
+
+    def traffic(self, kill):
+        """Work for a moment, then the death in the middle of it."""
+        halt = threading.Event()
+        for worker in self.workers:
+            worker.start(self.house.dev, halt)
+        time.sleep(self.rng.uniform(0.02, 0.15))
+        kill()
+        halt.set()
+        for worker in self.workers:
+            worker.join()
+
+    def verify(self):
+        for worker in self.workers:
+            worker.verify(self.house.dev)
+
+    def life_in_processes(self):
+        """Some deaths of the store alone (more would have to wait long: back-off), then of everything."""
+        point = f"store@{self.rng.choice(POINTS)}:{self.rng.randrange(1, 40)}:kill" if self.rng.random() < 0.4 else ""
+        self.house.start(True, point)
+        self.verify()
+        for _ in range(self.rng.randrange(2, 5)):
+            self.traffic(self.house.kill_store)
+            self.house.wait_for_store()
+            self.verify()
+            if self.rng.random() < 0.15:
+                self.house.fsck()
+        self.traffic(self.house.kill_everything)
+        self.house.fsck()
+
+    def life_in_one_process(self):
+        point = f"{self.rng.choice(POINTS)}:{self.rng.randrange(1, 60)}:kill" if self.rng.random() < 0.5 else ""
+        try:
+            self.house.start(False, point)
+        except RuntimeError:    # it died before it was ready: as good a moment as any
+            check(point, "the server does not start")
+            self.house.rounds["everything"] += 1
+            self.house.fsck()
+            self.house.start(False)
+        try:
+            self.verify()
+        except REFUSED:         # or now
+            check(point, "the server does not serve")
+        self.traffic(self.house.kill_everything)
+        self.house.fsck()
+
+    def go(self):
+        while sum(self.house.rounds.values()) < ROUNDS:
+            self.far.refusing = self.rng.random() < 0.6
+            self.rng.choice((self.life_in_processes, self.life_in_one_process))()
+
+    def finish(self):
+        """The last start: everything is there, what waited goes out, and nothing is wrong."""
+        self.far.refusing = False
+        self.house.start(True)
+        self.verify()
+        submitting = self.workers[-1]
+        wait_for(lambda: submitting.sent <= set(submitting.arrived()), "everything submitted to arrive", 120, 0.1)
+        wait_for(lambda: not self.house.queue(), "the queue to be empty", 60, 0.1)
+        self.verify()
+        status = self.house.dev.stop()
+        self.house.dev.check(status)
+        self.house.fsck()
+
+
+def main():
+    diag(f"seed {SEED}")
+    far = FakeSmtp(replies={"RCPT": lambda to: "451 4.7.1 not now" if far.refusing else None})
+    far.refusing = False
+    run = Run(far)
+    start = time.monotonic()
+    try:
+        run.go()
+        rounds = run.house.rounds
+        ok(sum(rounds.values()) >= ROUNDS, f"{rounds['store']} deaths of the store, {rounds['everything']} of everything: "
+           "all acknowledged is there once, nothing half done, fsck finds nothing")
+        run.finish()
+        ok(True, "after the last restart everything submitted arrives")
+        arrived = run.workers[-1].arrived()
+        twice = len(arrived) - len(set(arrived))
+        ok(twice <= sum(rounds.values()), f"{twice} of {len(arrived)} relayed twice: their results died with the store")
+    except (Lie, TimeoutError, RuntimeError) as e:
+        ok(False, f"round {sum(run.house.rounds.values())} {run.house.rounds}, seed {SEED}", f"{type(e).__name__}: {e}")
+        diag(run.house.dev.stderr[-6000:] if run.house.dev else "")
+    finally:
+        if run.house.dev:
+            run.house.dev.kill()
+        shutil.rmtree(run.house.data, ignore_errors=True)
+        far.close()
+    for worker in run.workers:
+        diag(f"{worker.name}: {worker.steps} acknowledged, {worker.refusals} refused, last: {worker.why}")
+        ok(worker.steps > ROUNDS / 2, f"{worker.name} did enough")
+    diag(f"{time.monotonic() - start:.0f} s")
+    done()
+
+
+main()
