@@ -52,7 +52,8 @@
 		"When a message has signatures and none of them holds.") \
 	ROW(DMARC, "dmarc", STAGE_END, AT_MX, policy_dmarc, "policy", \
 		look_dmarc, REPLY_DMARC_LATER, REPLY_DMARC_NO, \
-		"When DMARC fails; policy = as the author's domain asks: note, junk or refuse.") \
+		"When DMARC fails; policy = as the author's domain asks: note, junk or refuse, and " \
+		"defer while it cannot be known that it does not ask for refuse.") \
 	ROW(GREYLIST, "greylist", STAGE_END, AT_MX, policy_delay, "off", \
 		look_greylist, REPLY_GREYLIST, REPLY_GREYLIST, \
 		"When neither SPF nor DKIM passes, and the network, the sender's domain and the " \

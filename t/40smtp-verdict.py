@@ -32,6 +32,8 @@ quar.test. TXT "v=spf1 -all"
 _dmarc.quar.test. TXT "v=DMARC1; p=quarantine"
 none.test. MX 10 mail.pass.test.
 temp.test. SERVFAIL
+_dmarc.unknown.test. SERVFAIL
+unknown.test. MX 10 mail.pass.test.
 1.2.0.192.in-addr.arpa. PTR mail.pass.test.
 """ + KEY.zone("sel._domainkey.pass.test")
 
@@ -186,6 +188,8 @@ def test_none_and_temperror(dev, mode, inbox):
     with Client(dev, BAD, "elsewhere.test") as client:
         is_equal(client.send("a@none.test", message("a@none.test"))[0], 250, f"{mode}: nothing published")
         is_equal(client.send("a@temp.test", message("a@temp.test"))[0], 250, f"{mode}: a failing name server")
+        code, text = client.send("a@none.test", message("a@unknown.test"))
+        ok(code == 451, f"{mode}: what may be reject is not accepted before that is known", text)
     none, temp = (fields(m, "Authentication-Results")[0] for m in inbox.fresh())
     ok("spf=none" in none and "dkim=none" in none and "dmarc=none" in none, f"{mode}: none is none", none)
     ok("spf=temperror" in temp, f"{mode}: temperror is neither pass nor fail", temp)
