@@ -162,7 +162,7 @@ enum step receive_open(struct session *s)
 	struct envelope *e = s->env;
 	struct str whole = buf_view(&in->header), header = str_sub(whole, 0, in->header_len);
 	struct str host = role_hostname(s->server->role);
-	struct buf top = {0};
+	struct buf top = {0}, kept = {0};
 	char id[ID_TEXT];
 	s->task.step = in->resume;
 	in->header_done = true;
@@ -175,7 +175,8 @@ enum step receive_open(struct session *s)
 		in->forged = results_strip(header, host, &top);
 	} else if (session_at(s, AT_SUBMIT)) {
 		add_received(s, &top);
-		header_complete(header, &in->facts, loop_now_us(s->task.loop),
+		in->forged = results_strip(header, host, &kept);
+		header_complete(buf_view(&kept), &in->facts, loop_now_us(s->task.loop),
 			str_of(id_text(e->id, id)), host, &top);
 	} else {
 		add_received(s, &top);
@@ -186,6 +187,7 @@ enum step receive_open(struct session *s)
 		body_octets(s, str_skip(whole, header.n));
 	}
 	buf_fini(&top);
+	buf_fini(&kept);
 	buf_fini(&in->header);
 	return STEP_MORE;
 }

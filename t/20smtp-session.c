@@ -540,10 +540,12 @@ static void test_submission(void)
 		STR("250/2.1.0 250/2.1.5 250/2.1.5 354"));
 	CHECK_STR(
 		SAY(&f, "From: <one@example.test>\r\nBcc: <s@example.org>,\r\n <t@example.org>\r\n"
+			"Authentication-Results: mx.example.test; dmarc=pass\r\n"
 			"Subject: x\r\n\r\nHello\r\n.\r\n"),
 		STR("250/2.0.0"));
 	CHECK_STR(buf_view(&f.envelope),
 		STR("from=one@example.test local=two@example.test remote=x@example.org"));
+	CHECK(!stored("dmarc=pass")); /* users do not judge in our name */
 	CHECK(stored("with ESMTPSA id"));
 	CHECK(stored("\r\nDate: "));
 	CHECK(stored("\r\nMessage-ID: <"));
