@@ -206,7 +206,7 @@ static int close_calls(unsigned role, struct err *e)
 }
 
 /* Nothing of the file system, whatever system call might be found for it. A kernel without landlock
-   is fine: the calls are closed, too. */
+   or a container that forbids it (EPERM) is fine: the calls are closed, too. */
 static int close_files(struct err *e)
 {
 	struct landlock_ruleset_attr attr = {
@@ -218,7 +218,7 @@ static int close_files(struct err *e)
 				     LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |
 				     LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM};
 	long fd = syscall(SYS_landlock_create_ruleset, &attr, sizeof attr.handled_access_fs, 0);
-	if (fd < 0 && (errno == ENOSYS || errno == EOPNOTSUPP)) { return 0; }
+	if (fd < 0 && (errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM)) { return 0; }
 	if (fd < 0) { return err_set(e, ERR_IO, "landlock: %s", strerror(errno)); }
 	long rc = syscall(SYS_landlock_restrict_self, (int)fd, 0);
 	int why = errno;
