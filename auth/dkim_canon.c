@@ -152,7 +152,7 @@ static void without_b(struct str field, struct buf *out)
 	}
 }
 
-void dkim_canon_signature(struct str field, bool relaxed, struct buf *out)
+void dkim_canon_own_field(struct str field, bool relaxed, struct buf *out)
 {
 	if (!relaxed) {
 		without_b(field, out);

@@ -25,4 +25,4 @@ void dkim_body_end(struct dkim_body *b);
 /* A field, name to last octet without the CRLF that ends it, as it is hashed (with CRLF). */
 void dkim_canon_field(struct str field, bool relaxed, struct buf *out);
 /* The DKIM-Signature field itself as it is hashed: b= emptied, no CRLF. */
-void dkim_canon_signature(struct str field, bool relaxed, struct buf *out);
+void dkim_canon_own_field(struct str field, bool relaxed, struct buf *out);

@@ -45,7 +45,7 @@ static void hash_header(struct dkim_verify *v, struct dkim_work *w, unsigned cha
 	struct str field;
 	size_t at = 0;
 	while (dkim_fields_next(v, w, &at, &field)) { dkim_canon_field(field, relaxed, &text); }
-	dkim_canon_signature(w->field, relaxed, &text);
+	dkim_canon_own_field(w->field, relaxed, &text);
 	(void)EVP_Digest(text.p, text.n, digest, NULL, EVP_sha256(), NULL); /* memory only */
 	buf_fini(&text);
 }

@@ -55,4 +55,20 @@ is_equal(exported, [], "no program exports libev's event_ symbols")
 linked = [str(p) for p in programs
           if "libev" in subprocess.run(["readelf", "-d", p], capture_output=True, text=True, check=True).stdout]
 is_equal(linked, [], "no program links libev dynamically")
+
+
+def defined(path, *options):
+    lines = subprocess.run(["nm", "--defined-only", "--extern-only", *options, path], capture_output=True, text=True,
+                           check=True).stdout.splitlines()
+    return {line.split()[-1].split("@")[0] for line in lines}
+
+
+# a library would call our function instead of its own of that name
+ours = defined(binary())
+libraries = re.findall(r"=> (\S*/lib(?:opendkim|spf2)\.so\S*)", subprocess.run(["ldd", binary()], capture_output=True,
+                                                                              text=True, check=True).stdout)
+clashes = [f"{Path(library).name}: {name}" for library in libraries for name in sorted(ours & defined(library, "-D"))
+           if not name.startswith("_")]
+is_equal((clashes, any("opendkim" in library for library in libraries)), ([], True),
+         "no function is named as one of the libraries for mail authentication")
 done()
