@@ -397,6 +397,14 @@ def test_slow_names():
             for thread in threads:
                 thread.join(120)
             is_equal([a[0] for a in answers], [250] * 20, "who are answered in the end")
+            dns.delay("gone.test", 8)
+            with Client(dev, GOOD) as client:
+                is_equal(client.smtp.docmd("MAIL", "FROM:<a@gone.test>")[0], 250, "one who leaves while a name is asked")
+                wait_for(lambda: ("gone.test", "TXT") in dns.queries, "the question")
+                client.smtp.docmd("RSET")
+                is_equal(client.send("a@fast.test", message("a@fast.test"))[0], 250, "or begins anew")
+                client.smtp.docmd("MAIL", "FROM:<b@gone.test>")
+            ok(dev.stop() == 0, "the server ends while an answer is out")
 
 
 def test_killed():
