@@ -159,7 +159,7 @@ int date_internal_parse(struct str text, int64_t *us_out)
 {
 	struct civil c = {0};
 	size_t day_digits = take_char(&text, ' ') ? 1 : 2;
-	bool ok = take_number(&text, day_digits, day_digits, &c.day) && take_char(&text, '-') &&
+	bool ok = take_number(&text, 1, day_digits, &c.day) && take_char(&text, '-') &&
 		  take_month(&text, true, &c.month) && take_char(&text, '-') &&
 		  take_number(&text, 4, 4, &c.year) && take_char(&text, ' ') &&
 		  take_time(&text, &c) && take_char(&text, ' ') && take_offset(&text, &c.zone);

@@ -8,7 +8,8 @@ void date_rfc5322(int64_t us, struct buf *out);
 /* RFC 5322 3.3 with 4.3's obsolete forms, comments and missing weekday. `zone_out` (may be NULL) is
    minutes east of UTC. ERR_SYNTAX. */
 int date_rfc5322_parse(struct str text, int64_t *us_out, int *zone_out);
-/* "24-Nov-2026 01:49:53 +0000", day padded with a space (RFC 9051 INTERNALDATE, no quotes). */
+/* "24-Nov-2026 01:49:53 +0000", day padded with a space (RFC 9051 INTERNALDATE, no quotes). Reading
+   takes a day without its padding, too: imapflow sends that. */
 void date_internal(int64_t us, struct buf *out);
 int date_internal_parse(struct str text, int64_t *us_out);
 /* "24-Nov-2026" or "1-Jan-2026" (RFC 9051 date-text): the day's number since the epoch. */

@@ -283,7 +283,7 @@ static void test_date_bad(void)
 		STR("1 Jan 2000 00:00:00 +00"), STR("1 Foo 2000 00:00:00 +0000"),
 		STR("1 Jan 20000 00:00:00 +0000"), STR("0 Jan 2000 00:00:00 +0000"),
 		STR("((((((((")};
-	static const struct str bad_internal[] = {STR("1-Jan-2000 00:00:00 +0000"),
+	static const struct str bad_internal[] = {STR(" 01-Jan-2000 00:00:00 +0000"),
 		STR(" 1-Jan-2000 00:00:00"), STR(" 1-Jan-2000 00:00:00 +0000 "),
 		STR("32-Jan-2000 00:00:00 +0000"), STR(" 1-January-2000 00:00:00 +0000")};
 	int64_t us;
@@ -293,6 +293,8 @@ static void test_date_bad(void)
 	for (size_t i = 0; i < COUNT(bad_internal); i++) {
 		CHECK_INT(date_internal_parse(bad_internal[i], &us), ERR_SYNTAX);
 	}
+	CHECK_INT(date_internal_parse(STR("1-Jan-2000 00:00:00 +0000"), &us), 0);
+	CHECK_INT(us, 946684800 * SECOND_US);
 }
 
 static void test_date_day(void)
