@@ -67,6 +67,7 @@ static enum step message_done(struct session *s)
 	ap->request += one->body.data.n + one->body.parse.n;
 	if (ap->request > REQUEST_MAX) { return session_no(s, "LIMIT", "Too much at once"); }
 	imap_input_message_end(s);
+	conn_ack_now(s->task.conn); /* imaplib and others write the end of the line by itself */
 	s->resume = append_more;
 	return STEP_MORE;
 }

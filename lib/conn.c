@@ -394,6 +394,12 @@ void conn_read_size(struct conn *c, size_t n)
 	c->read_size = (uint32_t)n;
 }
 
+void conn_ack_now(struct conn *c)
+{
+	int on = 1;
+	if (unread(c) == 0) { setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on); }
+}
+
 /* --- state --- */
 
 enum conn_status conn_status(const struct conn *c)

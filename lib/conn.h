@@ -51,6 +51,10 @@ bool conn_has_input(const struct conn *c);
 int conn_line(struct conn *c, size_t max, struct str *line_out);
 /* The most a STEP_IN reads ahead: also the cap of the input buffer. */
 void conn_read_size(struct conn *c, size_t n);
+/* Acknowledge what has come instead of waiting for something to send along, when nothing is left to
+   be read: for the place where clients that write twice in a row (and leave Nagle's algorithm on)
+   would wait 40 ms for us before they write on. */
+void conn_ack_now(struct conn *c);
 
 /* Output; copied, never fails (a dead peer shows in conn_status). */
 void conn_put(struct conn *c, struct str s);

@@ -182,6 +182,9 @@ for (const [name, port, secure] of [['STARTTLS', 'imap', false], ['TLS', 'imaps'
 	await test(`imapflow, ${name}: IDLE`, () => idling(client));
 	await client.logout();
 }
-await test('imapflow: a wrong password is refused', () => assert.rejects(
-	new ImapFlow({host: house.host, port: house.imaps, secure: true, tls, auth: {user: house.user, pass: 'wrong'}, logger: false})
-		.connect()));
+await test('imapflow: a wrong password is refused', async () => {
+	const client = new ImapFlow({host: house.host, port: house.imaps, secure: true, tls,
+		auth: {user: house.user, pass: 'wrong'}, logger: false});
+	await assert.rejects(client.connect(), {authenticationFailed: true});
+	client.close();
+});
