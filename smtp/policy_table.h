@@ -57,5 +57,5 @@
 	ROW(GREYLIST, "greylist", STAGE_END, AT_MX, policy_delay, "off", \
 		look_greylist, REPLY_GREYLIST, REPLY_GREYLIST, \
 		"When neither SPF nor DKIM passes, and the network, the sender's domain and the " \
-		"recipient have not met before (greylist_delay).")
+		"recipient have not met before (greylist_delay); after a restart all are new.")
 /* clang-format on */

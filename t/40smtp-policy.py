@@ -5,6 +5,7 @@ import re
 import socket
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from posthouse import Dev, FakeDns, binary, done, fetch_messages, imap_login, is_equal, ok, play, role_pid, wait_for
@@ -167,12 +168,14 @@ def command(stream, text):
 
 
 class Sender:
-    """A client that has said MAIL, and waits."""
+    """A client, not of loopback, that has said MAIL, and waits."""
 
     def __init__(self, dev, domain):
         self.sock = socket.create_connection((dev.host, dev.smtp), 120)
         self.stream = self.sock.makefile("rwb")
         self.stream.readline()
+        command(self.stream, "EHLO c.example.org")
+        command(self.stream, "XCLIENT ADDR=192.0.2.9")
         command(self.stream, "EHLO c.example.org")
         self.stream.write(f"MAIL FROM:<a@{domain}>\r\n".encode())
         self.stream.flush()
@@ -183,6 +186,12 @@ class Sender:
     def close(self):
         self.stream.close()
         self.sock.close()
+
+
+def connect(dev, domains):
+    """All at once: each greeting may take its time."""
+    with ThreadPoolExecutor(len(domains)) as pool:
+        return list(pool.map(lambda domain: Sender(dev, domain), domains))
 
 
 def memory_kib(pid):
@@ -200,7 +209,7 @@ def test_slow_resolver(processes, name):
         with Dev("--set", "policy.sender=refuse", "--set", "dns.timeout=60s", processes=processes, dns=dns.address) as dev:
             pid = role_pid(dev, "mx") if processes else dev.pid
             before = memory_kib(pid)
-            senders = [Sender(dev, domain) for domain in held]
+            senders = connect(dev, held)
             wait_for(lambda: len({n for n, _ in dns.queries if n in held}) == SENDERS,
                      "all to be asked about", deadline_s=90)
             ok(True, f"{name}: {SENDERS} senders are asked about while none has an answer")
@@ -216,6 +225,40 @@ def test_slow_resolver(processes, name):
                 print(f"# {sorted(set(replies))[:3]}")
             for sender in [*senders, quick]:
                 sender.close()
+
+
+def send_all(senders, texts):
+    """Each says its text when all have been answered before; the replies."""
+    for sender, text in zip(senders, texts):
+        sender.stream.write(text.encode())
+        sender.stream.flush()
+    return [sender.reply() for sender in senders]
+
+
+def test_late_resolver(processes, name):
+    """Whole messages; every answer takes three seconds: one after the other they would take an hour."""
+    with FakeDns() as dns:
+        domains = [f"s{i}.late.test" for i in range(SENDERS)]
+        for domain in domains:
+            dns.add(domain, "MX", 10, "mx.late.test")
+            dns.add(domain, "TXT", "v=spf1 ip4:192.0.2.9 -all")
+            dns.add(f"_dmarc.{domain}", "TXT", "v=DMARC1; p=reject")
+        dns.delay_all = 3
+        settings = ["--set", "policy.sender=refuse", "--set", "policy.dnsbl=refuse", "--set", "policy.dnsbl_lists=bl.test"]
+        with Dev(*settings, "--user", f"{USER}:secret", processes=processes, dns=dns.address) as dev:
+            senders = connect(dev, domains)
+            good = {reply[:4] for reply in [s.reply() for s in senders]}
+            good |= {r[:4] for r in send_all(senders, [f"RCPT TO:<{USER}>\r\n"] * SENDERS)}
+            is_equal(good, {"250 "}, f"{name}: {SENDERS} senders whose answers all come late")
+            send_all(senders, ["DATA\r\n"] * SENDERS)
+            replies = send_all(senders, [f"From: <a@{d}>\r\nSubject: x\r\n\r\nx\r\n.\r\n" for d in domains])
+            is_equal(sorted({r[:9] for r in replies}), ["250 2.0.0"], f"{name}: their messages are judged and taken")
+            ok(dns.most_waiting >= SENDERS, f"{name}: none waits for another", f"{dns.most_waiting} at once")
+            for sender in senders:
+                sender.close()
+            with imap_login(dev, USER) as imap:
+                got = fetch_messages(imap)
+            is_equal(sum(b"dmarc=pass" in m for m in got), SENDERS, f"{name}: all pass DMARC")
 
 
 def test_dead_resolver(processes, name):
@@ -286,5 +329,7 @@ with tempfile.TemporaryDirectory() as folder:
         test_lists(zone, processes, name)
         test_greylist(zone, processes, name)
         test_slow_resolver(processes, name)
+        if processes:
+            test_late_resolver(processes, name)
         test_dead_resolver(processes, name)
 done()

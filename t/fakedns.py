@@ -69,6 +69,8 @@ class FakeDns:
         self.host = host
         self.records, self.faults, self.delays = {}, {}, {}
         self.held, self.gate = set(), threading.Event()
+        self.delay_all = 0     # seconds, of every answer
+        self.waiting = self.most_waiting = 0    # questions without an answer yet, copies by resolvers included
         self.queries = []
         self.lock = threading.Lock()
         self.udp, self.tcp = self._bind(host)
@@ -171,9 +173,7 @@ class FakeDns:
         with self.lock:
             self.queries.append((name, kind))
             code, found = self._look_up(name, kind)
-        time.sleep(self.delays.get(name, 0))
-        if name in self.held:
-            self.gate.wait()
+        self._wait(name)
         fault = self.faults.get(name)
         if fault == "drop":
             return None
@@ -186,6 +186,16 @@ class FakeDns:
         if 12 + len(question) + len(body) + len(opt) > limit:
             head, found, body = head | 0x0200, [], b""
         return struct.pack("!6H", ident, head, questions, len(found), 0, 1 if opt else 0) + question + body + opt
+
+    def _wait(self, name):
+        with self.lock:
+            self.waiting += 1
+            self.most_waiting = max(self.most_waiting, self.waiting)
+        time.sleep(self.delays.get(name, self.delay_all))
+        if name in self.held:
+            self.gate.wait()
+        with self.lock:
+            self.waiting -= 1
 
     def _serve_udp(self):
         while True:
