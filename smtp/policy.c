@@ -170,8 +170,9 @@ int policy_step(struct session *s)
 	for (; run->at < POLICY_N && run->action < POLICY_REFUSE; run->at++) {
 		enum policy_id id = run->at;
 		const struct check *c = &checks[id];
-		if (c->stage != run->stage || !session_at(s, c->at) ||
-			s->server->policy.action[id] == POLICY_OFF) {
+		if (c->stage != run->stage || !session_at(s, c->at)) { continue; }
+		if (s->server->policy.action[id] == POLICY_OFF) {
+			policy_cancel(s); /* a reload may have turned it off while it waited */
 			continue;
 		}
 		struct looked l = {.arena = arena_of(s, run->stage), .no = REPLY_N};

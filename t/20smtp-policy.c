@@ -747,6 +747,18 @@ static void test_reload(void)
 	smtp_end(&f);
 }
 
+/* It is turned off meanwhile: the next one does not take its work for its own. */
+static void test_reload_off(void)
+{
+	struct session *s = begin_waiting();
+	CHECK(loads("policy.dnsbl", "off"));
+	for (int i = 0; i < 10 && policy_step(s) == 0; i++) { SAY(&f, ""); }
+	CHECK_INT(s->run.action, POLICY_OFF);
+	CHECK_STR(policy_found(s, POLICY_DNSBL)->result, STR(""));
+	CHECK_STR(policy_found(s, POLICY_IPREV)->result, STR("pass"));
+	smtp_end(&f);
+}
+
 static void test_abandon(void)
 {
 	begin_waiting();
@@ -775,6 +787,7 @@ int main(int argc, char **argv)
 		{"XCLIENT", test_xclient},
 		{"PROXY", test_proxy},
 		{"a reload while a check waits", test_reload},
+		{"a check is turned off while it waits", test_reload_off},
 		{"an end while a check waits", test_abandon},
 	};
 	return tap_run(cases, COUNT(cases), argc, argv);
