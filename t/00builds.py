@@ -24,8 +24,8 @@ def build(name, compiler, *options):
         if not ok(setup.returncode == 0, f"{name} can be set up", setup.stdout[-2000:] + setup.stderr):
             return None
     made = subprocess.run(["nice", "ninja", "-C", str(folder)], env=env, capture_output=True, text=True)
-    bad = [line for line in made.stdout.splitlines() if re.search(r"(error|warning):", line)]
-    ok(made.returncode == 0, f"{name} builds without a warning", "\n".join(bad[:20]) or made.stdout[-2000:])
+    bad = [line for line in made.stdout.splitlines() if re.search(r"(error|warning):|ld:", line)]
+    ok(made.returncode == 0, f"{name} builds without a warning", "\n".join(bad[:20] + [made.stdout[-500:]]))
     return folder if made.returncode == 0 else None
 
 
