@@ -121,7 +121,8 @@ def test_mutt_sends(house):
     parts = list(message.iter_parts())
     is_equal(lf(parts[0].get_content().encode()), text.encode(), "mutt: the text")
     is_equal(parts[1].get_content(), octets, "mutt: the attached octets")
-    is_equal(sent, got, "mutt: the copy in Sent, octet for octet")
+    undated = [re.sub(rb"\ADate: [^\r]*\r\n", b"", one) for one in (*sent, *got)]    # mutt writes the time twice
+    is_equal(undated[0], undated[1], "mutt: the copy in Sent, octet for octet")
 
 
 def test_mutt_reads(house):
