@@ -135,12 +135,22 @@ bool session_lost(struct session *s, enum step *next_out)
 	return true;
 }
 
+static enum step session_called(struct task *t)
+{
+	struct session *s = session_of(t);
+	if (s->call.link) { return STEP_WAIT; } /* woken for another reason */
+	t->rc = s->call.rc;
+	t->step = s->called;
+	return STEP_MORE;
+}
+
 enum step session_call(struct session *s, enum role_id role, const struct msg_type *type,
 	const void *request, enum step (*then)(struct task *))
 {
 	call_fini(&s->call);
 	session_calm(s);
-	s->task.step = then;
+	s->called = then;
+	s->task.step = session_called;
 	link_call(s->server->role->peer[role], &s->call, &s->task, type, request, 0);
 	return STEP_WAIT;
 }

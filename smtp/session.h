@@ -24,21 +24,22 @@ struct session {
 	struct log_ctx log;
 	struct net_addr peer; /* as the connection, PROXY or XCLIENT told it */
 	struct peer_ticket ticket;
-	struct call call;      /* to auth or store, one at a time */
-	struct timer timer;    /* of a wait for input */
-	struct buf out;        /* replies of this batch (RFC 2920 3.2) */
-	struct str helo;       /* heap; empty before HELO */
-	struct str name;       /* heap; the client's name as XCLIENT told it */
-	struct str login;      /* heap; empty without AUTH */
-	uint32_t aid;          /* of the login */
-	bool greeted;          /* a valid command has come */
-	bool esmtp;            /* EHLO or LHLO rather than HELO */
-	bool listening;        /* waits for a command: may be told to leave */
-	bool evicted;          /* must make room for another */
-	bool timed_out;        /* the timer fired */
-	uint8_t over;          /* mask of PEER_*, as counted when it connected */
-	bool skipping;         /* within a line that is too long */
-	struct policy_run run; /* of the stage that is looked at */
+	struct call call;                    /* to auth or store, one at a time, */
+	enum step (*called)(struct task *t); /* and what goes on with its answer */
+	struct timer timer;                  /* of a wait for input */
+	struct buf out;                      /* replies of this batch (RFC 2920 3.2) */
+	struct str helo;                     /* heap; empty before HELO */
+	struct str name;                     /* heap; the client's name as XCLIENT told it */
+	struct str login;                    /* heap; empty without AUTH */
+	uint32_t aid;                        /* of the login */
+	bool greeted;                        /* a valid command has come */
+	bool esmtp;                          /* EHLO or LHLO rather than HELO */
+	bool listening;                      /* waits for a command: may be told to leave */
+	bool evicted;                        /* must make room for another */
+	bool timed_out;                      /* the timer fired */
+	uint8_t over;                        /* mask of PEER_*, as counted when it connected */
+	bool skipping;                       /* within a line that is too long */
+	struct policy_run run;               /* of the stage that is looked at */
 	struct policy_finding found[POLICY_OF_SESSION]; /* at CONNECT and HELO; their strings: */
 	struct arena found_at_connect, found_at_helo;
 	struct iprev *iprev; /* heap; NULL when it was not looked at */
