@@ -1,5 +1,5 @@
-/* Signatures that libopendkim cannot take, verified with our own canonicalisation and OpenSSL; and
-   the count of the body for l=. RFC 6376 3.7, 6.1.3; RFC 8463 3. */
+/* Signatures that libopendkim cannot take, verified with our own canonicalisation and
+   OpenSSL. RFC 6376 3.7, 6.1.3; RFC 8463 3. */
 #include "auth/dkim_private.h"
 
 #include <openssl/err.h>
@@ -11,31 +11,48 @@ static void hash_out(void *ctx, struct str octets)
 	EVP_DigestUpdate(ctx, octets.p, octets.n);
 }
 
-static EVP_MD_CTX *sha256_new(void)
+void dkim_own_start(struct dkim_verify *v)
 {
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	if (!ctx || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1) { abort(); } /* no memory */
-	return ctx;
-}
-
-void dkim_own_start(struct dkim_work *w, struct arena *a)
-{
-	const struct dkim_signature *s = &w->signature;
-	if (!s->beyond_lib && !s->has_l) { return; }
-	w->body = arena_new(a, struct dkim_body);
-	w->body->relaxed = s->body_relaxed;
-	w->body->limit = s->has_l ? s->l : UINT64_MAX;
-	if (s->beyond_lib) {
-		w->hash = sha256_new();
-		w->body->out = hash_out;
-		w->body->ctx = w->hash;
+	for (size_t i = 0; i < v->work_n; i++) {
+		const struct dkim_work *w = &v->work[i];
+		struct dkim_whole *b = &v->whole[w->signature.body_relaxed];
+		if (!w->open || !w->signature.beyond_lib || b->hash) { continue; }
+		b->hash = EVP_MD_CTX_new();
+		if (!b->hash || EVP_DigestInit_ex(b->hash, EVP_sha256(), NULL) != 1) {
+			abort(); /* no memory */
+		}
+		b->body = (struct dkim_body){.relaxed = w->signature.body_relaxed,
+			.limit = UINT64_MAX,
+			.out = hash_out,
+			.ctx = b->hash};
 	}
 }
 
-void dkim_own_free(struct dkim_work *w)
+void dkim_own_body(struct dkim_verify *v, struct str octets)
 {
-	EVP_MD_CTX_free(w->hash);
-	w->hash = NULL;
+	for (size_t i = 0; i < COUNT(v->whole); i++) {
+		if (v->whole[i].hash) { dkim_body_add(&v->whole[i].body, octets); }
+	}
+}
+
+void dkim_own_body_end(struct dkim_verify *v)
+{
+	for (size_t i = 0; i < COUNT(v->whole); i++) {
+		struct dkim_whole *b = &v->whole[i];
+		if (!b->hash) { continue; }
+		dkim_body_end(&b->body);
+		(void)EVP_DigestFinal_ex(b->hash, b->digest, NULL); /* memory only */
+	}
+}
+
+uint64_t dkim_own_size(const struct dkim_verify *v, const struct dkim_work *w)
+{
+	return v->whole[w->signature.body_relaxed].body.size;
+}
+
+void dkim_own_free(struct dkim_verify *v)
+{
+	for (size_t i = 0; i < COUNT(v->whole); i++) { EVP_MD_CTX_free(v->whole[i].hash); }
 }
 
 static void hash_header(struct dkim_verify *v, struct dkim_work *w, unsigned char digest[32])
@@ -80,10 +97,10 @@ static bool check_rsa(const struct dkim_work *w, const unsigned char digest[32])
 
 void dkim_own_end(struct dkim_verify *v, struct dkim_work *w)
 {
-	unsigned char body[32], header[32];
-	(void)EVP_DigestFinal_ex(w->hash, body, NULL); /* memory only */
+	const struct dkim_whole *b = &v->whole[w->signature.body_relaxed];
+	unsigned char header[32];
 	hash_header(v, w, header);
-	if (!str_eq(w->signature.body_hash, str_make(body, sizeof body))) {
+	if (!str_eq(w->signature.body_hash, str_make(b->digest, sizeof b->digest))) {
 		dkim_decide(w, DKIM_RESULT_FAIL, STR("the body was changed"));
 	} else if (w->key.ed25519 ? check_ed25519(w, header) : check_rsa(w, header)) {
 		dkim_decide(w, DKIM_RESULT_PASS, STR("good signature"));

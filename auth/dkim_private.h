@@ -22,9 +22,6 @@ struct dkim_work {
 	struct dkim_question *question;
 	struct dkim_key key;
 	void *lib; /* DKIM_SIGINFO, NULL: not with libopendkim */
-	/* our own hash, and the count for l= */
-	struct dkim_body *body;
-	EVP_MD_CTX *hash;
 };
 
 /* The fields of one name, as many from the bottom of the header as any signature takes. */
@@ -34,6 +31,14 @@ struct dkim_named {
 	struct str *field; /* the last `want` ones in their order, without the last CRLF */
 	bool damaged;      /* one of that name holds what cannot be canonicalised */
 	size_t used;       /* by the signature at hand */
+};
+
+/* The whole body in one canonicalisation of our own. One of each serves all signatures, so that an
+   l= in each of them costs nothing more. */
+struct dkim_whole {
+	struct dkim_body body;
+	EVP_MD_CTX *hash; /* NULL: no signature wants it */
+	unsigned char digest[32];
 };
 
 struct dkim_verify {
@@ -47,6 +52,7 @@ struct dkim_verify {
 	size_t question_n;
 	struct map named; /* name -> struct dkim_named */
 	struct dkim_lib_message *lib;
+	struct dkim_whole whole[2]; /* simple, relaxed */
 	bool asked, ended, done;
 	char last[2]; /* octets of the body */
 	uint64_t size;
@@ -76,8 +82,12 @@ void dkim_lib_free(struct dkim_verify *v);
 
 /* --- dkim_own.c: what libopendkim cannot take --- */
 
-/* Start counting or hashing the body for `w` where that is needed. */
-void dkim_own_start(struct dkim_work *w, struct arena *a);
-/* Verify what is beyond libopendkim. The body has ended. */
+/* Count and hash the body for the open signatures that are beyond libopendkim. */
+void dkim_own_start(struct dkim_verify *v);
+void dkim_own_body(struct dkim_verify *v, struct str octets);
+void dkim_own_body_end(struct dkim_verify *v);
+/* Octets of the canonical body that such a signature is about. The body has ended. */
+uint64_t dkim_own_size(const struct dkim_verify *v, const struct dkim_work *w);
+/* Verify it, as one over the whole body. */
 void dkim_own_end(struct dkim_verify *v, struct dkim_work *w);
-void dkim_own_free(struct dkim_work *w);
+void dkim_own_free(struct dkim_verify *v);

@@ -345,12 +345,14 @@ bool dkim_signature_covers(const struct dkim_signature *s, struct str name)
 }
 
 /* libopendkim reads ASCII and 64 bits only, and finds b= by the octet before the first "=" of a
-   tag; a signature over others would need them fed to it, whatever they are. */
+   tag; a signature over others would need them fed to it, whatever they are; and it canonicalises
+   the body anew for each l=. */
 static bool beyond_lib(
 	const struct dkim_signature *s, const struct dkim_tags *tags, struct str value)
 {
 	if (dkim_signature_covers(s, STR("DKIM-Signature"))) { return true; }
-	if (MAX(MAX(s->t_s, s->x_s), s->l) == UINT64_MAX) { return true; }
+	if (s->has_l || MAX(s->t_s, s->x_s) == UINT64_MAX) { return true; }
+	if (s->has_t && s->t_s < DKIM_SKEW_S) { return true; } /* it subtracts */
 	for (size_t i = 0; i < value.n; i++) {
 		if ((unsigned char)value.p[i] >= 0x80) { return true; }
 	}

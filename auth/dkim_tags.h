@@ -76,8 +76,8 @@ struct dkim_signature {
 	bool has_t, has_x, has_l;
 	uint64_t t_s, x_s; /* seconds since the epoch; UINT64_MAX = further away than we can say */
 	uint64_t l;        /* octets */
-	/* libopendkim cannot take this one: U-labels, numbers, writing by which it would not find
-	   b=, or other signatures are signed by it */
+	/* not for libopendkim: U-labels, l=, numbers it cannot hold, writing by which it would not
+	   find b=, other signatures signed by it */
 	bool beyond_lib;
 };
 /* Read the value of a DKIM-Signature field. `out` is filled as far as it can be read; answers what

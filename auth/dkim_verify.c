@@ -17,7 +17,7 @@ void dkim_verify_free(struct dkim_verify *v)
 {
 	if (!v) { return; }
 	for (size_t i = 0; i < v->question_n; i++) { dns_query_fini(&v->question[i].query); }
-	for (size_t i = 0; i < v->work_n; i++) { dkim_own_free(&v->work[i]); }
+	dkim_own_free(v);
 	dkim_lib_free(v);
 	map_fini(&v->named);
 	arena_fini(&v->arena);
@@ -152,9 +152,7 @@ void dkim_verify_header(struct dkim_verify *v, struct str header)
 	take_signatures(v, header, &c);
 	dkim_fields_gather(v, header);
 	ask_keys(v);
-	for (size_t i = 0; i < v->work_n; i++) {
-		if (v->work[i].open) { dkim_own_start(&v->work[i], &v->arena); }
-	}
+	dkim_own_start(v);
 	dkim_lib_header(v);
 }
 
@@ -253,9 +251,7 @@ void dkim_verify_body(struct dkim_verify *v, struct str octets)
 	v->size += octets.n;
 	v->last[0] = octets.n > 1 ? octets.p[octets.n - 2] : v->last[1];
 	v->last[1] = octets.p[octets.n - 1];
-	for (size_t i = 0; i < v->work_n; i++) {
-		if (v->work[i].body) { dkim_body_add(v->work[i].body, octets); }
-	}
+	dkim_own_body(v, octets);
 	dkim_lib_body(v, octets);
 }
 
@@ -266,23 +262,23 @@ static void end_body(struct dkim_verify *v)
 	if (v->size && !(v->last[0] == '\r' && v->last[1] == '\n')) {
 		dkim_lib_body(v, STR("\r\n"));
 	}
-	for (size_t i = 0; i < v->work_n; i++) {
-		if (v->work[i].body) { dkim_body_end(v->work[i].body); }
-	}
+	dkim_own_body_end(v);
 }
 
+/* Only an l= that covers all is accepted, so that one hash of the whole body serves every l=. */
 static void judge_body(struct dkim_verify *v, struct dkim_work *w)
 {
 	const struct dkim_signature *s = &w->signature;
+	uint64_t size = dkim_own_size(v, w);
 	if (v->bare && !s->beyond_lib) {
 		dkim_decide(w, DKIM_RESULT_NEUTRAL,
 			STR("the body holds a CR or LF that is no line end"));
-	} else if (s->has_l && s->l > w->body->size) {
+	} else if (s->has_l && s->l > size) {
 		dkim_decide(w, DKIM_RESULT_FAIL, STR("the body is shorter than l= says"));
-	} else if (s->has_l && s->l < w->body->size) {
+	} else if (s->has_l && s->l < size) {
 		dkim_decide(w, DKIM_RESULT_POLICY,
 			arena_fmt(&v->arena, "l= leaves %llu octets of the body unsigned",
-				(unsigned long long)(w->body->size - s->l)));
+				(unsigned long long)(size - s->l)));
 	}
 }
 

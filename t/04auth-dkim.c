@@ -189,6 +189,7 @@ static const struct row rows[] = {
 	{"unknown tags", DKIM_RESULT_PASS, "good", TAGS "r=y; atps=x.org; h=from; bh=%h; b=%b"},
 	{"t= and x= around now", DKIM_RESULT_PASS, "good",
 		TAGS "t=1000000000; x=9999999999; h=from; bh=%h; b=%b"},
+	{"t= at the beginning of time", DKIM_RESULT_PASS, "good", TAGS "t=0; h=from; bh=%h; b=%b"},
 	{"x= for ever", DKIM_RESULT_PASS, "good",
 		TAGS "t=1000; x=999999999999; h=from; bh=%h; b=%b"},
 	{"i= of a subdomain", DKIM_RESULT_PASS, "good",
