@@ -164,7 +164,11 @@ static enum step send_body(struct task *t)
 
 static enum step step_data_go(struct client *c)
 {
-	if (c->in.code != 354) { return finish_all_by_reply(c); }
+	if (c->in.code >= 400) { return finish_all_by_reply(c); }
+	/* a 250 here is no promise for a message that was never sent */
+	if (c->in.code != 354) {
+		return lost(c, "the server answered DATA with neither yes nor no");
+	}
 	c->line_start = true;
 	c->task.step = send_body;
 	return STEP_MORE;

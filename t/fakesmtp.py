@@ -169,6 +169,8 @@ class Session:
     def do_starttls(self, rest):
         if not self.answer("STARTTLS", "220 2.0.0 go" if self.server.tls else "502 5.5.1 no"):
             return
+        if not self.server.tls:     # scripted to say yes: a handshake that fails
+            raise EOFError
         self.sock = self.server.tls.wrap_socket(self.sock, server_side=True)
         self.file = self.sock.makefile("rb")
         self.secure = True
