@@ -10,6 +10,8 @@ void base64_encode(struct str in, struct buf *out);
 int base64_decode(struct str in, struct buf *out);
 /* Lower case. */
 void hex_encode(struct str in, struct buf *out);
+/* The octet that the two digits behind the escape character s.p[0] stand for, -1 without them. */
+int hex_escape(struct str s);
 
 /* RFC 9051 appendix B / RFC 3501 5.1.3: mailbox names on the wire of IMAP4rev1. ERR_SYNTAX on bad
    UTF-8 or on UTF-7 that is not in its one right form. */

@@ -7,5 +7,3 @@
 int base64_value(char c);
 /* 0..15 for a hexadecimal digit of either case, -1 for what is none. */
 int hex_value(char c);
-/* The octet that the two digits behind the escape character s.p[0] stand for, -1 without them. */
-int hex_escape(struct str s);

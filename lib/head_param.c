@@ -4,6 +4,7 @@
 #include "lib/head.h"
 
 #include "lib/charset.h"
+#include "lib/codec.h"
 #include "lib/codec_private.h"
 #include "lib/head_private.h"
 

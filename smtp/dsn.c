@@ -1,6 +1,7 @@
 /* Delivery status notifications. Runs in relay. */
 #include "smtp/dsn.h"
 
+#include "lib/codec.h"
 #include "lib/date.h"
 
 static const struct {
@@ -12,6 +13,8 @@ static const struct {
 	[DSN_DELAYED] = {"delayed", "Delayed mail: still trying",
 		"Your message has not been delivered yet to the recipients below. You need\r\n"
 		"not send it again: delivery goes on.\r\n"},
+	[DSN_DELIVERED] = {"delivered", "Delivered mail",
+		"Your message was put into the mailboxes of the recipients below.\r\n"},
 	[DSN_RELAYED] = {"relayed", "Mail relayed",
 		"Your message was handed on to servers that send no further reports, for the\r\n"
 		"recipients below.\r\n"},
@@ -26,6 +29,19 @@ static void put_text(struct buf *out, struct str s)
 	}
 }
 
+/* RFC 3461 4: "+2B" stands for "+". */
+static void put_xtext(struct buf *out, struct str s)
+{
+	struct buf plain = {0};
+	for (size_t i = 0; i < s.n; i++) {
+		int c = s.p[i] == '+' ? hex_escape(str_skip(s, i)) : -1;
+		buf_chr(&plain, c < 0 ? s.p[i] : (char)c);
+		i += c < 0 ? 0 : 2;
+	}
+	put_text(out, buf_view(&plain));
+	buf_fini(&plain);
+}
+
 static void put_date(struct buf *out, const char *field, int64_t us)
 {
 	buf_fmt(out, "%s: ", field);
@@ -37,12 +53,18 @@ static void put_human(const struct dsn *d, struct buf *out)
 {
 	buf_str(out, STR("This is the mail system at "));
 	put_text(out, d->hostname);
-	buf_fmt(out, ".\r\n\r\n%s\r\n", WORDS[d->rcpts[0].action].lead);
+	buf_str(out, STR(".\r\n\r\n"));
 	for (size_t i = 0; i < d->rcpts_n; i++) {
 		const struct dsn_rcpt *r = &d->rcpts[i];
+		if (i == 0 || r->action != r[-1].action) {
+			buf_fmt(out, "%s\r\n", WORDS[r->action].lead);
+		}
 		buf_chr(out, '<');
 		put_text(out, r->rcpt);
 		buf_str(out, STR(">\r\n    "));
+		if (r->expired) {
+			buf_str(out, STR("the time for delivery is over. Last answer: "));
+		}
 		if (r->host.n) {
 			put_text(out, r->host);
 			buf_str(out, STR(" said: "));
@@ -64,7 +86,7 @@ static void put_recipient(const struct dsn *d, const struct dsn_rcpt *r, struct 
 	buf_str(out, STR("\r\n"));
 	if (r->orcpt.n) {
 		buf_str(out, STR("Original-Recipient: "));
-		put_text(out, r->orcpt);
+		put_xtext(out, r->orcpt);
 		buf_str(out, STR("\r\n"));
 	}
 	put_address(out, "Final-Recipient", d, r->rcpt);
@@ -93,7 +115,7 @@ static void put_status_part(const struct dsn *d, struct buf *out)
 	buf_str(out, STR("\r\n"));
 	if (d->envid.n) {
 		buf_str(out, STR("Original-Envelope-Id: "));
-		put_text(out, d->envid);
+		put_xtext(out, d->envid);
 		buf_str(out, STR("\r\n"));
 	}
 	put_date(out, "Arrival-Date", d->arrived_us);
@@ -143,14 +165,14 @@ void dsn_tail(const struct dsn *d, struct buf *out)
 struct str dsn_status(int code, struct str reply)
 {
 	struct str rest = str_skip(reply, 4), word, part;
+	struct str none = code >= 500 ? STR("5.0.0") : code >= 400 ? STR("4.0.0") : STR("2.0.0");
 	uint64_t v;
 	unsigned parts = 0;
 	str_cut(&rest, ' ', &word);
 	struct str left = word;
 	for (bool more = true; more && parts < 4; parts++) {
 		more = str_cut(&left, '.', &part);
-		if (!str_u64(part, 999, &v)) { return code >= 500 ? STR("5.0.0") : STR("4.0.0"); }
+		if (!str_u64(part, 999, &v)) { return none; }
 	}
-	bool fits = parts == 3 && word.p[0] == (code >= 500 ? '5' : code >= 400 ? '4' : '2');
-	return fits ? word : code >= 500 ? STR("5.0.0") : code >= 400 ? STR("4.0.0") : STR("2.0.0");
+	return parts == 3 && word.p[0] == none.p[0] ? word : none;
 }

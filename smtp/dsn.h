@@ -4,11 +4,12 @@
 
 #include "store/store.h"
 
-enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_RELAYED };
+enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_RELAYED, DSN_DELIVERED };
 
 struct dsn_rcpt {
-	struct str rcpt, orcpt;
+	struct str rcpt, orcpt; /* `orcpt` as in the command: its xtext is decoded here */
 	enum dsn_action action;
+	bool expired;           /* failed for want of a final answer */
 	struct str status;      /* "5.1.1" */
 	struct str reply;       /* "550 5.1.1 ..." as the host said it, or our own sentence */
 	struct str host;        /* that said it; "" = ourselves */
@@ -16,7 +17,8 @@ struct dsn_rcpt {
 };
 
 struct dsn {
-	struct str hostname, to, envid, boundary;
+	struct str hostname, to, boundary;
+	struct str envid; /* as in the command: its xtext is decoded here */
 	uint64_t id;
 	int64_t now_us, arrived_us;
 	bool full; /* the whole message comes back, else its header */

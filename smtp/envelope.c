@@ -111,3 +111,23 @@ void envelope_prefixes(struct envelope *e)
 		l->prefix = envelope_prefix(&e->arena, e->mail.from.text, l->rcpt);
 	}
 }
+
+static bool any_local(const struct envelope *e, const struct env_rcpt *r)
+{
+	for (uint32_t i = r->first; i < r->first + r->count; i++) {
+		if (!e->targets[i].remote) { return true; }
+	}
+	return false;
+}
+
+void envelope_reports(struct envelope *e)
+{
+	for (uint32_t i = 0; i < e->rcpts_n && e->remotes_n < OP_RCPTS_MAX; i++) {
+		const struct env_rcpt *r = &e->rcpts[i];
+		if (r->refused || !(r->notify & NOTIFY_SUCCESS) || !any_local(e, r)) { continue; }
+		e->remotes = grow(e->remotes, e->remotes_n, &e->remotes_cap, sizeof *e->remotes);
+		e->remotes[e->remotes_n++] = (struct op_remote_rcpt){.rcpt = r->text,
+			.orcpt = r->orcpt,
+			.notify = NOTIFY_SUCCESS | NOTIFY_DELIVERED};
+	}
+}

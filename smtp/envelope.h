@@ -60,5 +60,8 @@ int envelope_accept(
 	struct envelope *e, const struct rcpt_args *r, const struct auth_target *targets, size_t n);
 /* The last step before delivery: Return-Path and Delivered-To of each local recipient. */
 void envelope_prefixes(struct envelope *e);
+/* The last step before delivery, too: a queue row for each recipient delivered here whose sender
+   wants to know (RFC 3461 4.1 NOTIFY=SUCCESS). */
+void envelope_reports(struct envelope *e);
 /* The lines of one: "Return-Path: <from>", "Delivered-To: rcpt". */
 struct str envelope_prefix(struct arena *a, struct str from, struct str rcpt);

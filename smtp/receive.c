@@ -352,6 +352,7 @@ static enum step deliver(struct session *s)
 	int64_t now = loop_now_us(s->task.loop);
 	char id[ID_TEXT];
 	envelope_prefixes(e);
+	if (s->aid) { envelope_reports(e); } /* from outside nobody is to have us send mail */
 	bool junk = policy_junks(s);
 	for (uint32_t i = 0; junk && i < e->locals_n; i++) { e->locals[i].use = USE_JUNK; }
 	struct op_deliver op = {.from = e->mail.from.text,

@@ -38,6 +38,7 @@ struct ship_rcpt {
 	unsigned char key[12]; /* of relay.busy */
 	struct queue_rcpt row;
 	uint8_t outcome; /* RCPT_* */
+	bool expired;    /* RCPT_FAILED because its time was over */
 	int code;
 	struct str reply, host;
 };

@@ -187,9 +187,22 @@ static void begin_route(struct shipment *s)
 	route_by_host(&s->route, arena_dup(&s->arena, host));
 }
 
+/* Recipients that were delivered when the message came, and whose sender wants to know. */
+static enum step tell_delivered(struct shipment *s)
+{
+	for (size_t i = 0; i < s->rcpts_n; i++) {
+		s->rcpts[i].code = 250;
+		s->rcpts[i].reply = STR("2.1.5 delivered to the mailbox");
+		s->rcpts[i].host = STR("");
+	}
+	return conclude(s);
+}
+
 static enum step begin(struct task *t)
 {
-	begin_route(ship_of(t));
+	struct shipment *s = ship_of(t);
+	if (s->rcpts_n && (s->rcpts[0].row.notify & NOTIFY_DELIVERED)) { return tell_delivered(s); }
+	begin_route(s);
 	t->step = find_route;
 	return STEP_MORE;
 }
@@ -214,11 +227,12 @@ void ship_stop(struct shipment *s)
 	if (!promised) { task_kill(&s->task); }
 }
 
-static struct str domain_of(const struct relay *r, struct str rcpt)
+static struct str domain_of(const struct relay *r, const struct queue_rcpt *row)
 {
-	ptrdiff_t at = str_rchr(rcpt, '@');
-	if (r->conf->route.n) { return STR("*"); } /* one destination for all */
-	return at < 0 ? STR("") : str_skip(rcpt, (size_t)at + 1);
+	ptrdiff_t at = str_rchr(row->rcpt, '@');
+	if (row->notify & NOTIFY_DELIVERED) { return STR("."); } /* goes nowhere any more */
+	if (r->conf->route.n) { return STR("*"); }               /* one destination for all */
+	return at < 0 ? STR("") : str_skip(row->rcpt, (size_t)at + 1);
 }
 
 static void add_rcpt(struct shipment *s, const struct queue_rcpt *row)
@@ -258,7 +272,7 @@ static void collect(struct shipment *s, struct snap *sn)
 		put_be32(key + 8, row.n);
 		bool due = !row.held && row.next_us <= now &&
 			   !map_get(&r->busy, str_make(key, sizeof key));
-		if (due && str_ieq(domain_of(r, row.rcpt), s->domain_name)) { add_rcpt(s, &row); }
+		if (due && str_ieq(domain_of(r, &row), s->domain_name)) { add_rcpt(s, &row); }
 	}
 }
 
@@ -273,7 +287,7 @@ struct shipment *ship_start(struct relay *r, struct snap *sn, uint64_t qid, uint
 		snap_queue_rcpt(sn, qid, n, &s->arena, &first) < 0) {
 		goto nothing;
 	}
-	s->domain_name = arena_dup(&s->arena, domain_of(r, first.rcpt));
+	s->domain_name = arena_dup(&s->arena, domain_of(r, &first));
 	s->domain = relay_domain_enter(r, s->domain_name);
 	if (s->domain->active > r->conf->per_domain) {
 		relay_domain_leave(r, s->domain);

@@ -53,6 +53,7 @@ static void decide(
 		o->outcome = RCPT_FAILED;
 	} else if (now_us >= r->row.expires_us) {
 		o->outcome = RCPT_FAILED;
+		r->expired = true;
 		o->reply = arena_fmt(&s->arena, "5.4.7 delivery time expired; last answer: %.*s",
 			STR_ARG(o->reply));
 	} else {
@@ -62,7 +63,6 @@ static void decide(
 		o->delay_told = r->row.delay_told || (late && (r->row.notify & NOTIFY_DELAY));
 	}
 	r->outcome = o->outcome;
-	r->reply = o->reply;
 }
 
 static void log_outcome(const struct shipment *s, const struct ship_rcpt *r)
@@ -86,7 +86,7 @@ static bool owed(const struct shipment *s, const struct ship_rcpt *r,
 	switch (r->outcome) {
 	case RCPT_FAILED: *action_out = DSN_FAILED; return notify & NOTIFY_FAILURE;
 	case RCPT_SENT:
-		*action_out = DSN_RELAYED;
+		*action_out = notify & NOTIFY_DELIVERED ? DSN_DELIVERED : DSN_RELAYED;
 		return (notify & NOTIFY_SUCCESS) && !s->dsn_passed_on;
 	default: *action_out = DSN_DELAYED; return o->delay_told && !r->row.delay_told;
 	}
@@ -100,13 +100,15 @@ static void add_to_dsn(struct shipment *s, const struct ship_rcpt *r, enum dsn_a
 	*d = (struct dsn_rcpt){.rcpt = r->row.rcpt,
 		.orcpt = r->row.orcpt,
 		.action = action,
+		.expired = r->expired,
 		.reply = r->reply,
 		.host = r->host,
 		.retry_until_us = r->row.expires_us};
 	struct str reply = enhanced_only
 				   ? arena_fmt(&s->arena, "%d %.*s", r->code, STR_ARG(r->reply))
 				   : r->reply;
-	d->status = dsn_status(r->outcome == RCPT_FAILED ? 500 : r->code, reply);
+	d->status = r->expired ? STR("4.4.7") /* RFC 3463 3.5 */
+			       : dsn_status(r->outcome == RCPT_FAILED ? 500 : r->code, reply);
 }
 
 /* --- the DSN's own way --- */
@@ -235,6 +237,15 @@ static enum step write_bounce(struct task *t)
 	return STEP_MORE;
 }
 
+/* A report of no failure returns headers alone (RFC 3461 4.3). */
+static bool any_failed(const struct report *rp)
+{
+	for (size_t i = 0; i < rp->dsn.rcpts_n; i++) {
+		if (rp->dsn_rcpts[i].action == DSN_FAILED) { return true; }
+	}
+	return false;
+}
+
 static void describe_bounce(struct shipment *s)
 {
 	struct report *rp = s->report;
@@ -253,7 +264,7 @@ static void describe_bounce(struct shipment *s)
 	rp->dsn.arrived_us = s->item.created_us;
 	rp->dsn.utf8 = (s->item.body & BODY_SMTPUTF8) != 0;
 	rp->dsn.rcpts = rp->dsn_rcpts;
-	rp->dsn.full = s->item.ret == RET_FULL && s->item.size <= RETURN_MAX;
+	rp->dsn.full = s->item.ret == RET_FULL && s->item.size <= RETURN_MAX && any_failed(rp);
 	rp->end = rp->dsn.full ? s->item.size : 0;
 	if (!rp->dsn.full && snap_begin(s->relay->role->store, &sn) == 0) {
 		if (snap_obj(&sn, s->item.oid, &obj) == 0) { rp->end = obj.header_len; }

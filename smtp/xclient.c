@@ -2,6 +2,7 @@
    Gives no right but to be taken for another address; a login stays to be made. */
 #include "smtp/session.h"
 
+#include "lib/codec.h"
 #include "smtp/path.h"
 
 const char xclient_attributes[] = "NAME ADDR PORT HELO";
@@ -24,14 +25,6 @@ static bool unavailable(struct str value)
 	return str_ieq(value, STR("[UNAVAILABLE]")) || str_ieq(value, STR("[TEMPUNAVAIL]"));
 }
 
-static int hex_digit(char c)
-{
-	return ascii_digit(c)         ? c - '0'
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-				      : -1;
-}
-
 /* xtext (RFC 1891 5), printable only. */
 static bool decode(struct str value, char out[COMMAND_HELO_MAX], size_t *n_out)
 {
@@ -39,10 +32,8 @@ static bool decode(struct str value, char out[COMMAND_HELO_MAX], size_t *n_out)
 	for (size_t i = 0; i < value.n; i++) {
 		int c = (unsigned char)value.p[i];
 		if (c == '+') {
-			int hi = i + 2 < value.n ? hex_digit(value.p[i + 1]) : -1;
-			int lo = hi >= 0 ? hex_digit(value.p[i + 2]) : -1;
-			if (lo < 0) { return false; }
-			c = hi * 16 + lo;
+			c = hex_escape(str_skip(value, i));
+			if (c < 0) { return false; }
 			i += 2;
 		}
 		if (c <= 0x20 || c == 0x7f || n == COMMAND_HELO_MAX) { return false; }

@@ -209,7 +209,13 @@ int snap_domain_next(struct snap *sn, struct str after, struct domain *out);
 
 /* --- queue --- */
 
-enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
+enum {
+	NOTIFY_NEVER = 1,
+	NOTIFY_SUCCESS = 2,
+	NOTIFY_FAILURE = 4,
+	NOTIFY_DELAY = 8,
+	NOTIFY_DELIVERED = 16 /* delivered here already: only the report about it is owed */
+};
 enum { RET_NONE, RET_FULL, RET_HDRS };
 enum { BODY_8BIT = 1, BODY_BINARY = 2, BODY_SMTPUTF8 = 4, BODY_REQUIRETLS = 8 };
 

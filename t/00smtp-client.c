@@ -114,19 +114,21 @@ static void test_dsn(void)
 {
 	struct dsn_rcpt rcpts[] = {
 		{.rcpt = STR("no@b.example"),
-			.orcpt = STR("rfc822;no@b.example"),
+			.orcpt = STR("rfc822;no+2Bx@b.example"),
 			.action = DSN_FAILED,
 			.status = STR("5.1.1"),
 			.reply = STR("550 5.1.1 unknown\r\nEvil: yes"),
 			.host = STR("mx.b.example")},
 		{.rcpt = STR("late@b.example"),
 			.action = DSN_FAILED,
-			.status = STR("5.4.7"),
-			.reply = STR("5.4.7 delivery time expired")},
+			.expired = true,
+			.status = STR("4.4.7"),
+			.reply = STR("451 4.2.1 later"),
+			.host = STR("mx.b.example")},
 	};
 	struct dsn d = {.hostname = STR("mail.a.example"),
 		.to = STR("me@a.example"),
-		.envid = STR("QQ314159"),
+		.envid = STR("QQ+2B9+x+0A"),
 		.boundary = STR("=_b"),
 		.rcpts = rcpts,
 		.rcpts_n = COUNT(rcpts)};
@@ -136,13 +138,15 @@ static void test_dsn(void)
 	CHECK(has(&out, "Content-Type: multipart/report; "
 			"report-type=delivery-status;\r\n\tboundary=\"=_b\"\r\n"));
 	CHECK(has(&out,
-		"\r\nReporting-MTA: dns; mail.a.example\r\nOriginal-Envelope-Id: QQ314159\r\n"));
-	CHECK(has(&out, "\r\n\r\nOriginal-Recipient: rfc822;no@b.example\r\nFinal-Recipient: "
+		"\r\nReporting-MTA: dns; mail.a.example\r\nOriginal-Envelope-Id: QQ+9+x?\r\n"));
+	CHECK(has(&out, "\r\n\r\nOriginal-Recipient: rfc822;no+x@b.example\r\nFinal-Recipient: "
 			"rfc822;no@b.example\r\n"
 			"Action: failed\r\nStatus: 5.1.1\r\nRemote-MTA: dns; mx.b.example\r\n"
 			"Diagnostic-Code: smtp; 550 5.1.1 unknown??Evil: yes\r\n"));
 	CHECK(has(&out, "\r\n\r\nFinal-Recipient: rfc822;late@b.example\r\nAction: "
-			"failed\r\nStatus: 5.4.7\r\n"));
+			"failed\r\nStatus: 4.4.7\r\n"));
+	CHECK(has(&out,
+		"    the time for delivery is over. Last answer: mx.b.example said: 451 4.2.1"));
 	CHECK(has(&out, "Content-Type: text/rfc822-headers\r\n"));
 	CHECK(!has(&out, "\nEvil:"));
 	CHECK(str_ends(buf_view(&out), STR("\r\n--=_b--\r\n")));

@@ -1,0 +1,446 @@
+"""Mail on its way out, against the binary: the ways there (route, MX, addresses), STARTTLS and AUTH, what is tried
+again and when, what the sender is told (RFC 3464), and that a killed relay loses nothing."""
+import email
+import email.policy
+import json
+import os
+import re
+import signal
+import smtplib
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from posthouse import (Dev, FakeDns, FakeSmtp, binary, diag, done, imap_login, is_equal,
+                       odd_messages, ok, random_message, role_pid, submit, tls_context, wait_for,
+                       wait_messages, without_trace)
+
+USER = "alice@example.test"
+USERS = {USER: "secret", "bob@example.test": "secret"}
+SOON = ("--set", "relay.retry_min=1s", "--set", "relay.retry_max=1s")
+NEVER = ("--set", "relay.retry_min=1h")
+
+
+def house(*options, **more):
+    return Dev(*options, users=USERS, **more)
+
+
+def mail(subject, to="x@far.test"):
+    return (f"From: <{USER}>\r\nTo: <{to}>\r\nSubject: {subject}\r\nMessage-ID: <{subject.replace(' ', '.')}@example.test>"
+            f"\r\nDate: Mon, 06 Jul 2026 10:00:00 +0000\r\n\r\ntext of {subject}\r\n").encode()
+
+
+def command(dev, *args):
+    p = subprocess.run([binary(), *args, "--data", dev.data], capture_output=True, text=True, timeout=120)
+    if p.returncode:
+        diag(p.stderr)
+    return p.stdout
+
+
+def queue(dev):
+    return json.loads(command(dev, "queue", "list", "--json"))
+
+
+def wait_queue(dev, count=0):
+    return wait_for(lambda: len(queue(dev)) == count or None, f"{count} messages in the queue", 60, 0.1)
+
+
+def wait_reply(dev, pattern):
+    """Until the one message's last reply matches."""
+    def there():
+        rcpts = [r for item in queue(dev) for r in item["recipients"]]
+        return next((r for r in rcpts if re.search(pattern, r["reply"])), None)
+    try:
+        return wait_for(there, pattern, 60, 0.1)
+    except TimeoutError:
+        diag(queue(dev))
+        raise
+
+
+def bounces(dev, count=1, user=USER):
+    """The DSNs in the sender's INBOX, parsed, and taken away."""
+    got = wait_messages(dev, user, count)
+    with imap_login(dev, user) as imap:
+        imap.select()
+        imap.store("1:*", "+FLAGS.SILENT", r"(\Deleted)")
+        imap.expunge()
+    return [email.message_from_bytes(m, policy=email.policy.default) for m in got]
+
+
+def parts(dsn):
+    """(text, [per-message fields, per-recipient fields...], returned part)."""
+    text, status, returned = dsn.iter_parts()
+    return text.get_content(), status.get_payload(), returned
+
+
+def send(dev, to, message, mail_options=(), rcpt_options=()):
+    with smtplib.SMTP_SSL(dev.host, dev.submissions, context=tls_context(dev), timeout=60) as session:
+        session.login(USER, "secret")
+        session.sendmail(USER, to, message, mail_options=list(mail_options), rcpt_options=list(rcpt_options))
+
+
+def certificate(folder):
+    """A self-signed certificate for localhost: (certificate, key)."""
+    cert, key = Path(folder) / "cert.pem", Path(folder) / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                    key, "-out", cert, "-days", "2", "-subj", "/CN=localhost", "-addext",
+                    "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
+    return str(cert), str(key)
+
+
+# --- the way there ---
+
+def test_route(processes, cert, key):
+    """Everything to one host, over TLS, with a login; octets, envelope and parameters."""
+    with FakeSmtp(cert=cert, key=key, login=("me", "pass word")) as smtp, house(
+            "--set", "relay.user=me", "--set", "relay.password=pass word", "--set", "relay.helo=out.example.test",
+            route=f"localhost:{smtp.port}", processes=processes) as dev:
+        messages = [m for _, m in odd_messages()] + [random_message(i, 60) for i in range(3)]
+        for m in messages:
+            submit(dev, USER, ["x@far.test", "bob@example.test"], m)
+        got = smtp.wait(len(messages))
+        is_equal(sorted(without_trace(r.data) for r in got), sorted(messages), "route: octet for octet")
+        is_equal(sorted(without_trace(m) for m in wait_messages(dev, "bob@example.test", len(messages))), sorted(messages),
+                 "route: the local recipient has them too")
+        is_equal({(r.tls, r.login, r.helo, r.sender, tuple(r.recipients)) for r in got},
+                 {(True, ("me", "pass word"), "out.example.test", USER, ("x@far.test",))}, "route: TLS, AUTH, envelope")
+        ok(all(f"SIZE={len(r.data)}" in r.mail_options and "BODY=8BITMIME" in r.mail_options for r in got),
+           "route: SIZE is right, BODY=8BITMIME", got[0].mail_options)
+        submit(dev, USER, [f"r{i}@d{i % 3}.test" for i in range(30)], mail("many"))
+        got = smtp.wait(len(messages) + 1)
+        is_equal(len(got[-1].recipients), 30, "route: one transaction for all domains")
+        send(dev, ["ü@far.test"], mail("utf8"), ["SMTPUTF8"])
+        got = smtp.wait(len(messages) + 2)[-1]
+        is_equal((got.recipients, "SMTPUTF8" in got.mail_options), (["ü@far.test"], True), "route: SMTPUTF8")
+        wait_queue(dev)
+
+
+def test_route_refused(cert, key):
+    with FakeSmtp(cert=cert, key=key, login=("me", "right")) as smtp, house(
+            "--set", "relay.user=me", "--set", "relay.password=wrong", *NEVER, route=f"127.0.0.1:{smtp.port}") as dev:
+        submit(dev, USER, ["x@far.test"], mail("wrong password"))
+        wait_reply(dev, "535 5.7.8")
+        is_equal(smtp.messages, [], "AUTH refused: kept, not sent without")
+    with FakeSmtp(cert=cert, key=key) as smtp, house(
+            "--set", "relay.route_tls=verify", *NEVER, route=f"127.0.0.1:{smtp.port}") as dev:
+        submit(dev, USER, ["x@far.test"], mail("no trust"))
+        wait_reply(dev, "TLS handshake failed")
+        is_equal(smtp.messages, [], "route_tls=verify: a certificate that nobody knows is not enough")
+    with FakeSmtp() as smtp, house("--set", "relay.route_tls=must", *NEVER, route=f"127.0.0.1:{smtp.port}") as dev:
+        submit(dev, USER, ["x@far.test"], mail("no TLS"))
+        wait_reply(dev, "does not offer STARTTLS")
+        is_equal(smtp.messages, [], "route_tls=must: nothing in the clear")
+    with house(*NEVER) as dev:
+        submit(dev, USER, ["x@[192.0.2.1]"], mail("nowhere"))
+        wait_reply(dev, "nothing leaves this machine")
+        ok(True, "without a route nothing leaves the machine")
+
+
+def test_mx(processes):
+    """Which host is asked, in which order."""
+    with FakeDns() as dns, FakeSmtp(host="127.0.0.2") as two:
+        with FakeSmtp(host="127.0.0.3", port=two.port) as three, FakeSmtp(host="127.0.0.4", port=two.port) as four, house(
+                "--set", f"relay.port={two.port}", *NEVER, dns=dns.address, processes=processes) as dev:
+            for n in (2, 3, 4, 9):    # nobody listens on 127.0.0.9
+                dns.add(f"mx{n}.far.test", "A", f"127.0.0.{n}")
+            check_mx(dev, dns, two, three, four)
+
+
+def check_mx(dev, dns, two, three, four):
+    def send(domain, *wants, name):
+        """Where it arrives."""
+        before = [len(s.messages) for s in (two, three, four)]
+        submit(dev, USER, [f"x@{domain}"], mail(name.replace(",", ""), f"x@{domain}"))
+        wait_for(lambda: sum(len(s.messages) for s in (two, three, four)) > sum(before), name, 60)
+        wait_queue(dev)
+        arrived = [i for i, s in zip((2, 3, 4), (two, three, four)) if len(s.messages) > before[i - 2]]
+        is_equal(arrived, list(wants), f"MX: {name}")
+
+    dns.add("order.test", "MX", 30, "mx3.far.test")
+    dns.add("order.test", "MX", 10, "mx2.far.test")
+    dns.add("order.test", "MX", 20, "mx4.far.test")
+    send("order.test", 2, name="the lowest preference first")
+    dns.add("dead.test", "MX", 1, "mx9.far.test")
+    dns.add("dead.test", "MX", 5, "gone.far.test")
+    dns.add("dead.test", "MX", 9, "mx3.far.test")
+    send("dead.test", 3, name="behind one that is down and one without address")
+    two.replies["CONNECT"] = ["421 4.3.2 busy"]
+    three.replies["CONNECT"] = ["554 5.3.2 go away"]
+    dns.add("busy.test", "MX", 1, "mx2.far.test")
+    dns.add("busy.test", "MX", 2, "mx3.far.test")
+    dns.add("busy.test", "MX", 3, "mx4.far.test")
+    send("busy.test", 4, name="behind greetings of 421 and 554")
+    two.replies["RCPT"] = [FakeSmtp.CLOSE]
+    three.replies["DATA"] = ["250 2.0.0 what a fine message"]    # which was never sent
+    send("busy.test", 4, name="behind one that hangs up and one that says 250 to DATA")
+    two.replies["MAIL"] = ["451 4.3.0 not me"]
+    send("busy.test", 3, name="behind a 451 to MAIL")
+    dns.add("plain.test", "A", "127.0.0.4")
+    send("plain.test", 4, name="no MX, the address of the domain")
+    dns.add("alias.test", "CNAME", "order.test")
+    send("alias.test", 2, name="a CNAME")
+    send("[127.0.0.3]", 3, name="an address literal")
+    names = [q for q in dns.queries if q[0] == "plain.test"]
+    is_equal([kind for _, kind in names], ["MX", "A", "AAAA"], "MX: asked before addresses")
+    check_mx_failures(dev, dns)
+
+
+def check_mx_failures(dev, dns):
+    dns.add("null.test", "MX", 0, ".")
+    dns.add("loop.test", "MX", 1, "localhost")
+    dns.add("noaddress.test", "MX", 1, "nothing.far.test")
+    for domain, status in (("null.test", "5.1.10"), ("nxdomain.test", "5.1.2"), ("loop.test", "5.4.6"),
+                           ("noaddress.test", "5.1.2")):
+        submit(dev, USER, [f"x@{domain}"], mail(domain, f"x@{domain}"))
+        fields = parts(bounces(dev)[0])[1][1]
+        is_equal((fields["Action"], fields["Status"]), ("failed", status), f"MX: {domain} bounces at once, {status}")
+        ok(fields["Diagnostic-Code"].startswith("x-posthouse; ") and not fields["Remote-MTA"],
+           f"MX: {domain}: the reason is our own", fields)
+    dns.fail("servfail.test", 2)
+    submit(dev, USER, ["x@servfail.test"], mail("servfail", "x@servfail.test"))
+    wait_reply(dev, "4.4.3 the name server failed")
+    dns.fail("servfail.test", None)
+    dns.add("servfail.test", "MX", 1, "mx2.far.test")
+    # that it failed is remembered for a few seconds (RFC 9520)
+    wait_for(lambda: [command(dev, "queue", "retry", "all"), time.sleep(0.5)] and not queue(dev), "the queue to empty", 60)
+    ok(True, "MX: a failing name server is asked again")
+
+
+def test_starttls(cert, key):
+    """Used when offered; a handshake that fails is no reason to keep the mail."""
+    with FakeSmtp(cert=cert, key=key) as smtp, house(route=f"127.0.0.1:{smtp.port}") as dev:
+        submit(dev, USER, ["x@far.test"], mail("tls"))
+        ok(smtp.wait(1)[0].tls, "STARTTLS: used when offered, without a certificate to trust")
+        smtp.replies["STARTTLS"] = ["454 4.7.0 not now", "220 go\r\n250 injected"]
+        submit(dev, USER, ["x@far.test"], mail("refused"))
+        ok(not smtp.wait(2)[1].tls, "STARTTLS: 454 means in the clear")
+    with FakeSmtp(extensions=[*FakeSmtp.EXTENSIONS, "STARTTLS"], replies={"STARTTLS": ["220 go"] * 9}) as smtp, house(
+            route=f"127.0.0.1:{smtp.port}") as dev:
+        submit(dev, USER, ["x@far.test"], mail("handshake"))
+        ok(not smtp.wait(1)[0].tls and smtp.connections == 2, "STARTTLS: a failed handshake, then in the clear",
+           smtp.commands)
+
+
+def test_old_servers():
+    """What a server does not offer is not used; what it would need, bounces."""
+    with FakeSmtp(extensions=[], replies={"EHLO": ["502 5.5.1 what?"] * 9}) as smtp, house(route=f"127.0.0.1:{smtp.port}") as dev:
+        submit(dev, USER, ["x@far.test", "y@far.test"], mail("old"))
+        got = smtp.wait(1)[0]
+        is_equal((got.mail_options, got.rcpt_options, got.recipients, without_trace(got.data)),
+                 ([], [[], []], ["x@far.test", "y@far.test"], mail("old")), "HELO: no parameters, no pipelining")
+        with smtplib.SMTP_SSL(dev.host, dev.submissions, context=tls_context(dev)) as session:
+            session.login(USER, "secret")
+            session.sendmail(USER, ["x@far.test"], mail("utf8"), mail_options=["SMTPUTF8"])
+            dsn = bounces(dev)[0].as_string()
+            ok("\nContent-Type: message/global-delivery-status" in dsn and "\nStatus: 5.6.7" in dsn, "a message that needs SMTPUTF8 bounces where it is not offered",
+               dsn)
+            text = b"From: " + USER.encode() + b"\r\nContent-Transfer-Encoding: binary\r\n\r\n\0\r\n"
+            session.ehlo()
+            for line in (f"MAIL FROM:<{USER}> BODY=BINARYMIME", "RCPT TO:<x@far.test>"):
+                session.docmd(line)
+            session.send(b"BDAT %d LAST\r\n" % len(text) + text)
+            is_equal(session.getreply()[0], 250, "BDAT")
+            fields = parts(bounces(dev)[0])[1][1]
+            is_equal(fields["Status"], "5.6.3", "a binary message bounces where BINARYMIME is not offered")
+
+
+# --- again ---
+
+def test_retry(processes):
+    later = ["451 4.2.1 later"] * 2
+    with FakeSmtp(replies={"RCPT": list(later)}) as smtp, house("--set", "relay.retry_min=1s", route=f"127.0.0.1:{smtp.port}",
+                                                            processes=processes) as dev:
+        times = []
+        smtp.replies["MAIL"] = lambda address: times.append(time.monotonic())
+        submit(dev, USER, ["x@far.test"], mail("later"))
+        smtp.wait(1)
+        ok(times[1] - times[0] > 0.85 and times[2] - times[1] > 1.7, "retry: a second, then two, then it is taken", times)
+        wait_queue(dev)
+    with FakeSmtp(replies={"RCPT": ["451 4.2.1 later", None, "550 5.1.1 no"], ".": ["452 4.3.1 full"]}) as smtp, house(
+            *NEVER, route=f"127.0.0.1:{smtp.port}", processes=processes) as dev:
+        submit(dev, USER, ["a@far.test", "b@far.test", "c@far.test"], mail("each its own"))
+        item = wait_for(lambda: next((i for i in queue(dev) if all(r["tries"] for r in i["recipients"])), None), "a try", 60)
+        is_equal({r["rcpt"]: (r["tries"], r["reply"][:9]) for r in item["recipients"]},
+                 {"a@far.test": (1, "451 4.2.1"), "b@far.test": (1, "452 4.3.1")}, "retry: each recipient its own reply")
+        is_equal(parts(bounces(dev)[0])[1][1]["Final-Recipient"], "rfc822;c@far.test", "and the third has bounced")
+        smtp.replies["RCPT"] = ["550 5.2.1 gone"]
+        command(dev, "queue", "retry", item["id"])
+        is_equal(smtp.wait(1)[0].recipients, ["b@far.test"], "queue retry: now")
+        is_equal(parts(bounces(dev)[0])[1][1]["Final-Recipient"], "rfc822;a@far.test", "the last one has bounced")
+        wait_queue(dev)
+
+
+def test_expiry():
+    with FakeSmtp(replies={"RCPT": ["451 4.2.1 later"] * 99}) as smtp, house(
+            *SOON, "--set", "relay.lifetime=3s", "--set", "relay.delay_warning=1s", route=f"127.0.0.1:{smtp.port}") as dev:
+        send(dev, ["x@far.test"], mail("late"), ["ENVID=late+2B1"], ["NOTIFY=DELAY,FAILURE", "ORCPT=rfc822;old@far.test"])
+        delayed, failed = bounces(dev, 2)
+        fields = parts(delayed)[1]
+        is_equal((fields[1]["Action"], fields[1]["Status"]), ("delayed", "4.2.1"), "delay: told once")
+        ok(fields[1]["Will-Retry-Until"], "delay: until when", fields[1])
+        fields = parts(failed)[1]
+        is_equal((fields[0]["Original-Envelope-Id"], fields[1]["Action"], fields[1]["Original-Recipient"]),
+                 ("late+1", "failed", "rfc822;old@far.test"), "expiry: bounces")
+        ok(re.fullmatch(r"[45]\.4\.7", fields[1]["Status"]), "expiry: the status says so", fields[1])
+        ok("451 4.2.1 later" in fields[1]["Diagnostic-Code"], "expiry: the last answer is told", fields[1])
+        wait_queue(dev)
+
+
+# --- what the sender is told ---
+
+def test_bounce(processes):
+    with FakeSmtp(replies={"RCPT": lambda a: "550-5.1.1 nobody here\r\n550 5.1.1 by that name" if a.startswith("no") else None}) as smtp, \
+            house(*NEVER, route=f"127.0.0.1:{smtp.port}", processes=processes) as dev:
+        send(dev, ["yes@far.test", "no1@far.test", "no2@other.test"], mail("partly"), ["RET=FULL"])
+        dsn = bounces(dev)[0]
+        is_equal(smtp.wait(1)[0].recipients, ["yes@far.test"], "bounce: the others have it")
+        ok(dsn["From"].startswith("Mail Delivery System <MAILER-DAEMON@") and dsn["To"] == USER and dsn["Date"]
+           and dsn["Message-ID"] and dsn["Auto-Submitted"] == "auto-replied" and dsn["Return-Path"] == "<>",
+           "bounce: header", dsn.items())
+        is_equal((dsn.get_content_type(), dsn.get_param("report-type"), [p.get_content_type() for p in dsn.iter_parts()]),
+                 ("multipart/report", "delivery-status", ["text/plain", "message/delivery-status", "message/rfc822"]),
+                 "bounce: its parts")
+        text, status, returned = parts(dsn)
+        ok("<no1@far.test>" in text and "<no2@other.test>" in text and "by that name" in text, "bounce: for people", text)
+        ok(status[0]["Reporting-MTA"] == "dns; localhost" and status[0]["Arrival-Date"], "bounce: about the message",
+           status[0].items())
+        is_equal([(f["Final-Recipient"], f["Action"], f["Status"], f["Remote-MTA"]) for f in status[1:]],
+                 [("rfc822;no1@far.test", "failed", "5.1.1", "dns; 127.0.0.1"),
+                  ("rfc822;no2@other.test", "failed", "5.1.1", "dns; 127.0.0.1")], "bounce: about each recipient")
+        ok(status[1]["Diagnostic-Code"].startswith("smtp; 550 5.1.1 nobody here"), "bounce: what was said", status[1].items())
+        ok(returned.get_content()["Subject"] == "partly" and "\ntext of partly" in returned.as_string(),
+           "bounce: the message comes back", returned.as_string())
+        wait_queue(dev)
+
+
+def test_dsn():
+    no = {"RCPT": lambda a: "550 5.1.1 nobody" if a.startswith("no") else None}
+    with FakeSmtp(replies=no) as smtp, house(*NEVER, route=f"127.0.0.1:{smtp.port}") as dev:
+        send(dev, ["x@far.test"], mail("dsn"), ["RET=HDRS", "ENVID=id+2B7"], ["NOTIFY=SUCCESS,FAILURE,DELAY", "ORCPT=rfc822;o+2Bx@far.test"])
+        got = smtp.wait(1)[0]
+        ok({"RET=HDRS", "ENVID=id+2B7"} <= set(got.mail_options), "DSN: passed on at MAIL", got.mail_options)
+        is_equal(sorted(got.rcpt_options[0]), ["NOTIFY=SUCCESS,FAILURE,DELAY", "ORCPT=rfc822;o+2Bx@far.test"],
+                 "DSN: passed on at RCPT")
+        send(dev, ["no@far.test"], mail("dsn"), ["RET=HDRS", "ENVID=id+2B7"], ["NOTIFY=FAILURE", "ORCPT=rfc822;o+2Bx@far.test"])
+        _, status, returned = parts(bounces(dev)[0])
+        is_equal((status[0]["Original-Envelope-Id"], status[1]["Original-Recipient"], returned.get_content_type()),
+                 ("id+7", "rfc822;o+x@far.test", "text/rfc822-headers"), "DSN: ENVID, ORCPT and RET=HDRS in the bounce")
+        ok("text of" not in returned.as_string(), "DSN: headers alone")
+        send(dev, ["no@far.test"], mail("dsn"), [], ["NOTIFY=NEVER"])
+        send(dev, ["no@far.test"], mail("dsn"), [], ["NOTIFY=SUCCESS"])
+        wait_queue(dev)
+        send(dev, ["no@far.test"], mail("dsn"), ["ENVID=last"], [])
+        is_equal([parts(d)[1][0]["Original-Envelope-Id"] for d in bounces(dev)], ["last"], "DSN: NEVER and SUCCESS keep quiet")
+    with FakeSmtp(extensions=["PIPELINING", "SIZE"]) as smtp, house(*NEVER, route=f"127.0.0.1:{smtp.port}") as dev:
+        send(dev, ["x@far.test", "bob@example.test"], mail("dsn"), ["RET=FULL"], ["NOTIFY=SUCCESS"])
+        told = {}
+        for dsn in bounces(dev, 2):
+            _, status, returned = parts(dsn)
+            told.update({f["Final-Recipient"]: (f["Action"], f["Status"][:2], returned.get_content_type()) for f in status[1:]})
+        is_equal(told, {"rfc822;x@far.test": ("relayed", "2.", "text/rfc822-headers"),
+                        "rfc822;bob@example.test": ("delivered", "2.", "text/rfc822-headers")},
+                 "DSN: SUCCESS is told, of what was handed on without DSN and of what was delivered here")
+        is_equal(smtp.messages[0].rcpt_options, [[]], "DSN: no parameters where it is not offered")
+        wait_queue(dev)
+
+
+def test_null_sender():
+    """Mail from <> that an alias sends on, and mail from outside: who hears of its failure."""
+    with FakeSmtp(replies={"RCPT": lambda a: "550 5.1.1 nobody" if a.startswith("no") else None}) as smtp, house(
+            *NEVER, route=f"127.0.0.1:{smtp.port}") as dev:
+        command(dev, "alias", "add", "list@example.test", "no@far.test", "bob@example.test")
+        with smtplib.SMTP(dev.host, dev.smtp) as session:
+            session.sendmail("", ["list@example.test"], mail("from nobody"))
+        wait_messages(dev, "bob@example.test", 1)
+        wait_queue(dev)
+        is_equal(smtp.messages, [], "null sender: no bounce")
+        with smtplib.SMTP(dev.host, dev.smtp) as session:
+            session.sendmail("s@origin.test", ["list@example.test"], mail("from outside"))
+        got = smtp.wait(1)[0]
+        is_equal((got.sender, got.recipients), ("", ["s@origin.test"]), "a sender elsewhere gets its bounce, from <>")
+        dsn = email.message_from_bytes(got.data, policy=email.policy.default)
+        is_equal(parts(dsn)[1][1]["Final-Recipient"], "rfc822;no@far.test", "about the address the alias leads to")
+        # the bounce bounces: nobody is told
+        smtp.replies["RCPT"] = lambda a: "550 5.1.1 nobody"
+        with smtplib.SMTP(dev.host, dev.smtp) as session:
+            session.sendmail("s@origin.test", ["list@example.test"], mail("lost"))
+        wait_messages(dev, "bob@example.test", 3)
+        wait_queue(dev)
+        is_equal(len(smtp.messages), 1, "a bounce that bounces ends there")
+
+
+# --- kill -9 ---
+
+class Slow(FakeSmtp):
+    """Takes a moment before each message's reply, for a kill to fall into."""
+
+    def scripted(self, verb, address=None):
+        if verb == ".":
+            time.sleep(0.002)
+        return super().scripted(verb, address)
+
+
+def test_kill(processes):
+    """The relay (its process, or all) is killed while mail goes out: nothing is lost, and a message comes twice only
+    when a kill fell between its first copy and the next."""
+    n = 120
+    with tempfile.TemporaryDirectory() as data, Slow() as smtp:
+        arrived = {}
+        options = dict(data=data, route=f"127.0.0.1:{smtp.port}", processes=processes,
+                       env={"ASAN_OPTIONS": "detect_leaks=0"})
+        kills = []
+
+        def watch():
+            while len(arrived) < n:
+                with smtp.changed:
+                    smtp.changed.wait(0.2)
+                    now = time.monotonic()
+                    for i, m in enumerate(smtp.messages):
+                        ident = re.search(rb"^Subject: (\S+)", m.data, re.M)[1].decode()
+                        arrived.setdefault(ident, {}).setdefault(i, now)
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        dev = house(*SOON, "--set", "relay.concurrency=3", **options).start()
+        with smtplib.SMTP_SSL(dev.host, dev.submissions, context=tls_context(dev), timeout=60) as session:
+            session.login(USER, "secret")
+            for i in range(n):
+                session.sendmail(USER, ["x@far.test"], mail(f"k{i:03d}"))
+                if processes and i % 15 == 7:
+                    pid = role_pid(dev, "relay")
+                    if pid:
+                        os.kill(pid, signal.SIGKILL)
+                        kills.append(time.monotonic())
+        if not processes:
+            for _ in range(4):
+                wait_for(lambda: len(smtp.messages) > len(kills) * 20, "mail on its way", 60, 0.001)
+                dev.kill()
+                kills.append(time.monotonic())
+                dev = house(*SOON, "--set", "relay.concurrency=3", **options).start()
+        wait_for(lambda: len(arrived) == n, "all to arrive", 120)
+        wait_queue(dev)
+        watcher.join(10)
+        dev.check(dev.stop())
+        ok(len(arrived) == n and kills, f"{n} messages arrived over {len(kills)} kills")
+        twice = {k: sorted(v.values()) for k, v in arrived.items() if len(v) > 1}
+        diag(f"{len(twice)} came twice")
+        ok(all(any(a - 1 <= k <= b for k in kills) for times in twice.values() for a, b in zip(times, times[1:])),
+           "twice only over a kill", twice)
+
+
+with tempfile.TemporaryDirectory() as folder:
+    pair = certificate(folder)
+    for mode in (False, True):
+        test_route(mode, *pair)
+        test_mx(mode)
+        test_retry(mode)
+        test_bounce(mode)
+        test_kill(mode)
+    test_route_refused(*pair)
+    test_starttls(*pair)
+test_old_servers()
+test_expiry()
+test_dsn()
+test_null_sender()
+done()
