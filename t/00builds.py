@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from posthouse import BUILD, ROOT, done, is_equal, ok, skip
+from posthouse import BUILD, ROOT, Dev, done, is_equal, ok, skip
 
 CACHE = "ccache " if "ccache" in os.environ.get("CC", "") else ""
 GCC, CLANG = CACHE + "gcc", CACHE + "clang"
@@ -52,11 +52,35 @@ if "CI" not in os.environ and "POSTHOUSE_BUILDS" not in os.environ:
     skip("the other builds", "they take minutes: set CI=1 or POSTHOUSE_BUILDS=1")
     done()
 
+def pss_kib(pid):
+    """Of a process and its children: what they have of the memory, shared pages by parts."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    children = [int(c) for t in Path(f"/proc/{pid}/task").iterdir() for c in (t / "children").read_text().split()]
+    return int(re.search(r"^Pss: +(\d+)", rollup, re.M).group(1)) + sum(map(pss_kib, children))
+
+
+def small(program):
+    """An idle server; sharing with others only makes it smaller."""
+    try:
+        huge = "[always]" in Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text()
+    except OSError:
+        huge = False
+    for processes, most, name in ((False, 8, "one process"), (True, 23, "roles")):
+        name = f"an idle server in {name} has at most {most} MiB (PSS)"
+        if huge:
+            skip(name, "the kernel hands out huge pages unasked")
+            continue
+        with Dev(program=str(program), processes=processes, users={"a@example.test": "secret"}) as dev:
+            kib = pss_kib(dev.pid)
+        ok(kib <= most * 1024, name, f"{kib} KiB")
+
+
 release = build("release", GCC, "--buildtype=release")
 if release:
     hardened(release / "cmd/posthouse")
     said = subprocess.run([release / "cmd/posthouse", "--version"], capture_output=True, text=True).stdout
     ok(re.fullmatch(r"posthouse \d+\.\d+\.\d+\n", said), "it runs", said)
+    small(release / "cmd/posthouse")
     to = BUILD / "installed"
     shutil.rmtree(to, ignore_errors=True)
     subprocess.run(["meson", "install", "-C", str(release), "--no-rebuild", "--destdir", str(to)], check=True,
