@@ -335,6 +335,17 @@ static int rename_children(struct apply *ap, const struct op_mbox_rename *op)
 	return rc == ERR_GONE ? 0 : rc;
 }
 
+/* There must be a mailbox of that name, or one below: a name that is only the parent of others can
+   be renamed, too (RFC 9051 6.3.6). */
+static int check_from(struct apply *ap, const struct op_mbox_rename *op)
+{
+	struct rec_mname r;
+	struct str child;
+	int rc = by_name(ap, op->aid, op->from, &r);
+	if (rc == 0 && r.mid) { return 0; }
+	return rc < 0 && rc != ERR_GONE ? rc : next_child(ap, op->aid, op->from, &child);
+}
+
 /* RENAME INBOX: the messages move to a new mailbox, INBOX stays (RFC 9051 6.3.6). */
 static int rename_inbox(struct apply *ap, const struct op_mbox_rename *op)
 {
@@ -356,17 +367,16 @@ static int rename_inbox(struct apply *ap, const struct op_mbox_rename *op)
 int apply_mbox_rename(struct apply *ap, const void *request, void *reply)
 {
 	const struct op_mbox_rename *op = request;
-	struct rec_mname r;
+	struct rec_mname there;
 	struct mbox mb;
 	(void)reply;
 	if (!mailbox_name_ok(op->to)) { return ERR_SYNTAX; }
 	if (str_eq(op->from, STR("INBOX"))) { return rename_inbox(ap, op); }
-	int rc = by_name(ap, op->aid, op->from, &r);
+	if (str_eq(op->from, op->to)) { return ERR_EXISTS; }
+	int rc = check_from(ap, op);
 	if (rc < 0) { return rc; }
-	if (!r.mid) { return ERR_GONE; }
-	struct rec_mname there;
 	if (by_name(ap, op->aid, op->to, &there) == 0 && there.mid) { return ERR_EXISTS; }
-	if (str_starts(op->to, op->from) && str_skip(op->to, op->from.n).p[0] == '/') {
+	if (str_starts(op->to, op->from) && op->to.p[op->from.n] == '/') {
 		return ERR_SYNTAX; /* into itself */
 	}
 	ptrdiff_t slash = str_rchr(op->to, '/');
@@ -375,7 +385,7 @@ int apply_mbox_rename(struct apply *ap, const void *request, void *reply)
 		if (rc < 0 && rc != ERR_EXISTS) { return rc; }
 	}
 	rc = rename_row(ap, op->aid, op->from, op->to);
-	return rc < 0 ? rc : rename_children(ap, op);
+	return rc < 0 && rc != ERR_GONE ? rc : rename_children(ap, op);
 }
 
 int apply_mbox_subscribe(struct apply *ap, const void *request, void *reply)

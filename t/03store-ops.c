@@ -381,12 +381,21 @@ static void test_mailboxes(void)
 	CHECK_INT(rename_box(&f, "x", "x/z"), ERR_SYNTAX);
 	CHECK_INT(rename_box(&f, "nothing", "n"), ERR_GONE);
 	CHECK_INT(rename_box(&f, "x", "Sent"), ERR_EXISTS);
+	/* a name that is only the parent of others */
+	struct op_mbox_delete del = {f.aid, STR("x/y")};
+	CHECK_INT(apply(&f, &OP_MBOX_DELETE, &del, NULL), 0);
+	CHECK_INT(rename_box(&f, "x/y", "x/y"), ERR_EXISTS);
+	CHECK_INT(rename_box(&f, "x/y", "x/y/z"), ERR_SYNTAX);
+	CHECK_INT(rename_box(&f, "x/y", "v"), 0);
+	CHECK_INT(fixture_mailbox(&f, "v/b/c"), c);
+	CHECK_INT(fixture_mailbox(&f, "v"), 0);
+	CHECK_INT(rename_box(&f, "x/y", "w"), ERR_GONE);
 	fixture_deliver(&f, f.aid, hello, NULL);
 	CHECK_INT(rename_box(&f, "INBOX", "old"), 0);
 	CHECK_INT(box(&f, f.inbox).total, 0);
 	CHECK_INT(box(&f, fixture_mailbox(&f, "old")).total, 1);
 	CHECK_INT(fixture_mailbox(&f, "INBOX"), f.inbox);
-	struct op_mbox_delete del = {f.aid, STR("old")};
+	del.name = STR("old");
 	CHECK_INT(apply(&f, &OP_MBOX_DELETE, &del, NULL), 0);
 	CHECK_INT(apply(&f, &OP_MBOX_DELETE, &del, NULL), ERR_GONE);
 	del.name = STR("INBOX");
