@@ -68,6 +68,7 @@ static enum step end(struct session *s, const char *word, const char *code, cons
 
 enum step session_ok(struct session *s, const char *code, const char *text)
 {
+	if (s->state & IMAP_IN) { s->errors = 0; }
 	return end(s, "OK", code, text);
 }
 

@@ -4,7 +4,10 @@
 #include "imap/input.h"
 #include "imap/server.h"
 
-enum { ERRORS_MAX = 100, ERRORS_EARLY_MAX = 10 /* BADs that end a session, before login */ };
+enum {
+	ERRORS_MAX = 100,     /* BADs without an OK between them that end a session */
+	ERRORS_EARLY_MAX = 10 /* BADs that do before login */
+};
 
 static struct session *session_of(struct task *t)
 {

@@ -40,6 +40,13 @@ static void test_errors(void)
 	CHECK_STR(SAY(&c, "A X\r\n"), STR("A BAD No such command\r\n* BYE Too many errors\r\n"));
 	CHECK(c.gone);
 	client_end(&c);
+	/* a user's are forgotten when something goes well */
+	client_log_in(&c);
+	for (int i = 0; i < 150; i++) {
+		client_say(&c, i % 50 ? STR("A X\r\n") : STR("A NOOP\r\n"));
+	}
+	CHECK(!c.gone);
+	client_end(&c);
 	house_end();
 }
 
