@@ -35,6 +35,7 @@ struct entry {
 	const struct mname *row; /* NULL: only a parent of others */
 	bool children;
 	bool children_subscribed; /* somewhere below */
+	bool children_hidden;     /* one of those does not match the patterns: it is not told */
 };
 
 /* --- reading the command --- */
@@ -185,23 +186,6 @@ static bool subscribed(const struct entry *e)
 	return e->row && e->row->subscribed;
 }
 
-/* Tell each parent of its children: the chain of parents of the entry at hand is kept as a stack.
- */
-static void mark_parents(struct entry *v, size_t n)
-{
-	size_t stack[MAILBOX_DEPTH_MAX + 2], depth = 0;
-	for (size_t i = 0; i < n; i++) {
-		while (depth && !below(v[i].name, v[stack[depth - 1]].name)) { depth--; }
-		for (size_t k = 0; k < depth; k++) {
-			v[stack[k]].children |= exists(&v[i]);
-			v[stack[k]].children_subscribed |= subscribed(&v[i]);
-		}
-		if (depth <= MAILBOX_DEPTH_MAX) { stack[depth++] = i; }
-	}
-}
-
-/* --- answering --- */
-
 static bool matches(const struct list_request *r, struct str name)
 {
 	for (size_t i = 0; i < r->patterns_n; i++) {
@@ -210,7 +194,27 @@ static bool matches(const struct list_request *r, struct str name)
 	return false;
 }
 
-/* Is the entry in the answer? CHILDINFO when it is only for what lies below it (RFC 5258 3.1). */
+/* Tell each parent of its children: the chain of parents of the entry at hand is kept as a stack.
+ */
+static void mark_parents(const struct list_request *r, struct entry *v, size_t n)
+{
+	size_t stack[MAILBOX_DEPTH_MAX + 2], depth = 0;
+	for (size_t i = 0; i < n; i++) {
+		bool hidden = subscribed(&v[i]) && !matches(r, v[i].name);
+		while (depth && !below(v[i].name, v[stack[depth - 1]].name)) { depth--; }
+		for (size_t k = 0; k < depth; k++) {
+			v[stack[k]].children |= exists(&v[i]);
+			v[stack[k]].children_subscribed |= subscribed(&v[i]);
+			v[stack[k]].children_hidden |= hidden;
+		}
+		if (depth <= MAILBOX_DEPTH_MAX) { stack[depth++] = i; }
+	}
+}
+
+/* --- answering --- */
+
+/* Is the entry in the answer? CHILDINFO tells what lies below it (RFC 5258 3.1); for that alone it
+   is only told when the client would not see it otherwise (3.5). */
 static bool selected(const struct list_request *r, const struct entry *e, bool *child_info)
 {
 	unsigned o = r->options;
@@ -229,7 +233,7 @@ static bool selected(const struct list_request *r, const struct entry *e, bool *
 		if ((o & SELECT_SPECIAL_USE) && !(exists(e) && e->row->special_use)) {
 			self = false;
 		}
-		return self || *child_info;
+		return self || (*child_info && e->children_hidden);
 	}
 	if ((o & SELECT_SPECIAL_USE) && !(exists(e) && e->row->special_use)) { return false; }
 	return exists(e) || e->children;
@@ -286,7 +290,7 @@ static enum step answer(struct session *s, const struct list_request *r)
 	rc = snap_mnames(&sn, s->aid, &s->arena, &names, &names_n);
 	if (rc == 0) {
 		size_t n = make_entries(names, names_n, &s->arena, &v);
-		mark_parents(v, n);
+		mark_parents(r, v, n);
 		for (size_t i = 0; i < n; i++) {
 			bool child_info;
 			if (matches(r, v[i].name) && selected(r, &v[i], &child_info)) {
