@@ -37,6 +37,7 @@ static enum step append_answered(struct session *s)
 	if (s->call.rc < 0) { return session_no_rc(s, s->call.rc); }
 	for (uint32_t i = 0; i < ap->n; i++) { spool_taken(ap->spools[i]); }
 	metric_add(&imap_appended_total, ap->n);
+	session_put_normalized(s, STR(""));
 	if (s->state == IMAP_SELECTED && s->view.mid == ap->mid) { s->news = true; }
 	last = reply->first_uid + reply->count - 1;
 	if (reply->count == 1) {

@@ -2,6 +2,7 @@
    session. Every reader takes its place back when what it wanted is not there. */
 #include "imap/lex.h"
 
+#include "lib/charset.h"
 #include "lib/codec.h"
 
 enum { NUMBER_DIGITS_MAX = 20 };
@@ -212,32 +213,34 @@ bool lex_nz_number(struct lex *l, uint32_t *out)
 
 /* --- mailbox names, flags --- */
 
-static bool is_utf8(struct str s)
+/* As the store writes names: UTF-8 in NFC, INBOX in upper case. */
+static struct str normal_name(struct arena *a, struct str name)
 {
-	while (s.n) {
-		size_t n = utf8_len(s);
-		if (!n) { return false; }
-		s = str_skip(s, n);
+	struct buf b = {0};
+	utf8_nfc(name, &b);
+	if (str_istarts(name, STR("INBOX")) && (name.n == 5 || name.p[5] == '/')) {
+		memcpy(b.p, "INBOX", 5);
 	}
-	return true;
+	struct str normal = arena_dup(a, buf_view(&b));
+	buf_fini(&b);
+	return normal;
 }
 
-/* As the store writes names: UTF-8, INBOX in upper case. */
 static bool decode_name(struct lex *l, size_t from, struct str raw, struct str *out)
 {
 	struct buf b = {0};
-	struct str inbox = str_sub(raw, 0, 5);
 	bool ok = true;
 	if (l->utf8) {
-		ok = is_utf8(raw);
 		buf_str(&b, raw);
 	} else {
 		ok = mutf7_decode(raw, &b) == 0;
 	}
-	if (ok && str_ieq(inbox, STR("INBOX")) && (raw.n == 5 || raw.p[5] == '/')) {
-		memcpy(b.p, "INBOX", 5);
+	ok = ok && utf8_valid(buf_view(&b));
+	if (ok) {
+		l->mailbox = *out = normal_name(l->arena, buf_view(&b));
+		l->oldname =
+			str_eq(*out, buf_view(&b)) ? STR("") : arena_dup(l->arena, buf_view(&b));
 	}
-	if (ok) { *out = arena_dup(l->arena, buf_view(&b)); }
 	buf_fini(&b);
 	return ok ? true : fail(l, from, "bad mailbox name");
 }
@@ -271,7 +274,10 @@ bool lex_flag(struct lex *l, struct str *out)
 static bool seq_number(struct lex *l, uint32_t *out)
 {
 	*out = UINT32_MAX;
-	return take(l, '*') || lex_nz_number(l, out);
+	if (take(l, '*')) { return true; }
+	if (!lex_nz_number(l, out)) { return false; }
+	if (*out == UINT32_MAX) { --*out; } /* which no message has either: it is not `*` */
+	return true;
 }
 
 static bool seq_range(struct lex *l, struct uid_range *out)

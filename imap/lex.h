@@ -15,8 +15,10 @@ struct lex {
 	struct str in;
 	size_t at;
 	struct arena *arena;
-	const char *error; /* "expected a number"; NULL while all went well */
-	bool utf8;         /* UTF8=ACCEPT or IMAP4rev2 is on: mailbox names are UTF-8, not UTF-7 */
+	const char *error;           /* "expected a number"; NULL while all went well */
+	bool utf8;                   /* IMAP4rev2 is on: mailbox names are UTF-8, not UTF-7 */
+	struct str mailbox, oldname; /* of the last lex_mailbox: the name, and how it was written
+					when that is not the same (else empty) */
 };
 
 bool lex_end(const struct lex *l); /* nothing left */
@@ -34,7 +36,8 @@ bool lex_nstring(struct lex *l, struct str *out);
 bool lex_number(struct lex *l, uint32_t *out); /* 0..2^32-1 */
 bool lex_nz_number(struct lex *l, uint32_t *out);
 bool lex_number64(struct lex *l, uint64_t *out); /* 0..2^63-1 */
-/* astring as a mailbox name in UTF-8; "inbox" in any case becomes "INBOX" (also as first level). */
+/* astring as a mailbox name in UTF-8, normalized (RFC 9051 5.1): in NFC; "inbox" in any case
+   becomes "INBOX" (also as first level). */
 bool lex_mailbox(struct lex *l, struct str *out);
 /* LIST patterns: atom with wildcards, or string. Decoded like lex_mailbox. */
 bool lex_list_mailbox(struct lex *l, struct str *out);

@@ -30,6 +30,7 @@ static enum step created(struct session *s)
 	}
 	if (s->call.rc == 0) {
 		const struct op_mbox_create_reply *r = s->call.reply;
+		session_put_normalized(s, STR(""));
 		return session_ok_fmt(
 			s, "Created", "MAILBOXID (%llu)", (unsigned long long)r->mailboxid);
 	}
@@ -72,6 +73,7 @@ enum step cmd_create(struct session *s)
 static enum step deleted(struct session *s)
 {
 	if (s->call.rc == ERR_DENIED) { return session_no(s, "CANNOT", "INBOX stays"); }
+	if (s->call.rc == 0) { session_put_normalized(s, STR(" \\NonExistent")); }
 	return finish(s);
 }
 
@@ -85,19 +87,27 @@ enum step cmd_delete(struct session *s)
 	return session_op(s, &OP_MBOX_DELETE, &op, deleted);
 }
 
+/* RFC 9051 6.3.6: when one of the names was normalized, the old one as the client wrote it. */
+static enum step renamed(struct session *s)
+{
+	if (s->call.rc == 0) { session_put_normalized(s, STR("")); }
+	return finish(s);
+}
+
 enum step cmd_rename(struct session *s)
 {
 	struct op_mbox_rename op = {.aid = s->aid};
-	if (!lex_mailbox(&s->lex, &op.from) || !lex_space(&s->lex) ||
-		!lex_mailbox(&s->lex, &op.to) || !lex_end(&s->lex)) {
-		return session_bad_lex(s);
-	}
-	op.to = without_slash(op.to);
+	struct lex *l = &s->lex;
+	if (!lex_mailbox(l, &op.from) || !lex_space(l)) { return session_bad_lex(s); }
+	struct str from = l->oldname;
+	if (!lex_mailbox(l, &op.to) || !lex_end(l)) { return session_bad_lex(s); }
+	if (from.n || l->oldname.n) { l->oldname = from.n ? from : op.from; }
+	l->mailbox = op.to = without_slash(op.to);
 	if (op.from.n > MAILBOX_NAME_MAX) {
 		return session_no(s, "NONEXISTENT", "No such mailbox");
 	}
 	if (op.to.n > MAILBOX_NAME_MAX) { return session_no(s, "LIMIT", "The name is too long"); }
-	return session_op(s, &OP_MBOX_RENAME, &op, finish);
+	return session_op(s, &OP_MBOX_RENAME, &op, renamed);
 }
 
 enum step cmd_subscribe(struct session *s)

@@ -36,3 +36,22 @@ void session_put_mailbox(struct session *s, struct str name, struct buf *out)
 		buf_fini(&encoded);
 	}
 }
+
+void session_put_list(struct session *s, struct str attributes, struct str name, struct str oldname)
+{
+	struct buf *out = session_out(s);
+	if (!s->rev2) { return; }
+	buf_fmt(out, "* LIST (%.*s) \"/\" ", STR_ARG(str_skip(attributes, attributes.n ? 1 : 0)));
+	session_put_mailbox(s, name, out);
+	if (oldname.n) {
+		buf_str(out, STR(" (\"OLDNAME\" ("));
+		session_put_mailbox(s, oldname, out);
+		buf_str(out, STR("))"));
+	}
+	buf_str(out, STR("\r\n"));
+}
+
+void session_put_normalized(struct session *s, struct str attributes)
+{
+	if (s->lex.oldname.n) { session_put_list(s, attributes, s->lex.mailbox, s->lex.oldname); }
+}

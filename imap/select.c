@@ -3,6 +3,7 @@
 #include "imap/mailbox_commands.h"
 #include "imap/server.h"
 #include "imap/sync.h"
+#include "imap/uses.h"
 
 /* Parameters: "(CONDSTORE)" (RFC 7162 3.1.8). */
 static bool parameters(struct lex *l, bool *condstore)
@@ -44,7 +45,17 @@ static size_t first_unseen(struct snap *sn, const struct view *v)
 	return found;
 }
 
-static void answer(struct session *s, struct snap *sn, const struct mbox *mb, struct str name)
+/* RFC 9051 6.3.2: what is selected, under the name that LIST gives it. */
+static void put_name(struct session *s, const struct mname *row)
+{
+	struct buf uses = {0};
+	uses_put(row->special_use, &uses);
+	session_put_list(s, buf_view(&uses), s->lex.mailbox, s->lex.oldname);
+	buf_fini(&uses);
+}
+
+static void answer(
+	struct session *s, struct snap *sn, const struct mbox *mb, const struct mname *row)
 {
 	struct str names[KEYWORDS_MAX];
 	struct buf *out = session_out(s);
@@ -69,11 +80,7 @@ static void answer(struct session *s, struct snap *sn, const struct mbox *mb, st
 	buf_fmt(out, "] Flags are kept\r\n* OK [HIGHESTMODSEQ %llu] Highest\r\n",
 		(unsigned long long)MAX(mb->highestmodseq, 1));
 	buf_fmt(out, "* OK [MAILBOXID (%llu)] Of RFC 8474\r\n", (unsigned long long)mb->mailboxid);
-	if (s->rev2) {
-		buf_str(out, STR("* LIST () \"/\" "));
-		session_put_mailbox(s, name, out);
-		buf_str(out, STR("\r\n"));
-	}
+	put_name(s, row);
 }
 
 enum step cmd_select(struct session *s)
@@ -87,7 +94,7 @@ enum step cmd_select(struct session *s)
 		return session_bad_lex(s);
 	}
 	/* The old mailbox is left even when the new one cannot be had (RFC 9051 6.3.2). */
-	if (s->state == IMAP_SELECTED && s->rev2) {
+	if (s->state == IMAP_SELECTED) {
 		session_put(s, "* OK [CLOSED] Previous mailbox closed\r\n");
 	}
 	leave(s);
@@ -104,7 +111,7 @@ enum step cmd_select(struct session *s)
 				      : session_no_rc(s, rc);
 	}
 	s->view.read_only = str_eq(str_of(s->row->name), STR("EXAMINE"));
-	answer(s, &sn, &mb, name);
+	answer(s, &sn, &mb, &row);
 	snap_end(&sn);
 	s->state = IMAP_SELECTED;
 	imap_server_watch(s->server, s);
@@ -118,11 +125,18 @@ static enum step closed(struct session *s)
 	return session_ok(s, NULL, "Closed");
 }
 
+/* What could not be removed stays, and so does the client. */
+static enum step expunged(struct session *s)
+{
+	int rc = s->call.rc;
+	return rc < 0 && rc != ERR_GONE ? session_no_rc(s, rc) : closed(s);
+}
+
 /* CLOSE removes what is marked \Deleted, without a word (RFC 9051 6.4.1); UNSELECT does not. */
 enum step cmd_unselect(struct session *s)
 {
 	if (!lex_end(&s->lex)) { return session_bad(s, "No arguments expected"); }
 	if (s->view.read_only || !str_eq(str_of(s->row->name), STR("CLOSE"))) { return closed(s); }
 	struct op_expunge op = {.aid = s->aid, .mid = s->view.mid, .all = true};
-	return session_op(s, &OP_EXPUNGE, &op, closed);
+	return session_op(s, &OP_EXPUNGE, &op, expunged);
 }

@@ -114,6 +114,13 @@ void imap_flags(uint64_t flags, const struct str *names, struct buf *out);
 
 /* Mailbox name as this session's client wants it (UTF-8 or modified UTF-7), quoted or literal. */
 void session_put_mailbox(struct session *s, struct str name, struct buf *out);
+/* An untagged LIST about one mailbox, for clients that enabled IMAP4rev2: what it is called now,
+   and what it was called (RFC 9051 6.3.9.7) unless `oldname` is empty. `attributes` as " \A \B". */
+void session_put_list(
+	struct session *s, struct str attributes, struct str name, struct str oldname);
+/* The same about the mailbox that the command named last, when its name was normalized: else
+   nothing. */
+void session_put_normalized(struct session *s, struct str attributes);
 
 /* Handlers by file. Rows that are alike share one. */
 enum step cmd_fetch(struct session *s);   /* fetch.c */

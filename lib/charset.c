@@ -210,6 +210,20 @@ static size_t run_length(struct str s, bool ascii)
 	return n;
 }
 
+void utf8_nfc(struct str s, struct buf *out)
+{
+	uint8_t room[256];
+	size_t n = sizeof room;
+	if (run_length(s, true) == s.n) {
+		buf_str(out, s);
+		return;
+	}
+	uint8_t *composed = u8_normalize(UNINORM_NFC, (const uint8_t *)s.p, s.n, room, &n);
+	if (!composed) { abort(); } /* memory is out */
+	buf_add(out, composed, n);
+	if (composed != room) { free(composed); }
+}
+
 static void fold_ascii(struct str s, struct buf *out)
 {
 	char *to = buf_reserve(out, s.n);

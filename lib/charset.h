@@ -14,6 +14,8 @@ bool charset_known(struct str name);
  */
 int charset_to_utf8(struct str name, struct str in, struct buf *out);
 bool utf8_valid(struct str s);
+/* Append `s`, which is valid, in Normalization Form C (Unicode UAX 15, Net-Unicode RFC 5198). */
+void utf8_nfc(struct str s, struct buf *out);
 /* Case folding for comparison (i;unicode-casemap in spirit: case and compatibility folded). ASCII
    only text takes a short way. */
 void utf8_fold(struct str s, struct buf *out);

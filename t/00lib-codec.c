@@ -204,6 +204,15 @@ static void test_fold(void)
 	utf8_fold(STR("\xc3\x84"), &upper);
 	utf8_fold(STR("a\xcc\x88"), &lower);
 	CHECK_STR(buf_view(&upper), buf_view(&lower));
+	buf_reset(&lower);
+	utf8_nfc(STR("a\xcc\x88"
+		     "b"),
+		&lower);
+	CHECK_STR(buf_view(&lower), STR("\xc3\xa4"
+					"b"));
+	buf_reset(&lower);
+	utf8_nfc(STR("\xc3\xa4 ascii"), &lower);
+	CHECK_STR(buf_view(&lower), STR("\xc3\xa4 ascii"));
 	CHECK(utf8_valid(STR("")));
 	CHECK(!utf8_valid(STR("\xed\xa0\x80")));
 	CHECK(!utf8_valid(STR("\xc0\x80")));

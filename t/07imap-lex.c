@@ -124,8 +124,10 @@ static void test_mailbox(void)
 		{"a&b", NULL},
 		{"\"\xc3\xbc\"", NULL},
 		{"a*", "a", 1},
+		{"&AOQ-/a&Awg-", "\xc3\xa4/\xc3\xa4"},
 	};
 	static const struct lex_case utf8[] = {
+		{"\"a\xcc\x88\"", "\xc3\xa4"},
 		{"a&b", "a&b"},
 		{"\"\xc3\xbc\"", "\xc3\xbc"},
 		{"\"\xc3\"", NULL},
@@ -173,6 +175,9 @@ static const struct set_case sets[] = {
 	{"*:4", "3-4", "0-4"},
 	{"9:*", "4-4", "0-4"},
 	{"50:*", "4-4", "4-4"},
+	{"4294967295", NULL, ""},
+	{"4294967295:*", "4-4", "4-4"},
+	{"30:4294967295", NULL, "3-4"},
 	{"6", NULL, ""},
 	{"4:6", NULL, ""},
 	{"20:21", NULL, "1-2"},

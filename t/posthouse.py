@@ -306,6 +306,16 @@ def wait_messages(server, user, count, password="secret", mailbox="INBOX", deadl
         return wait_for(enough, f"{count} messages of {user} in {mailbox}", deadline_s, 0.1)
 
 
+def check_transcript(server, text, name, **given):
+    """A test: the transcript is played without a deviation."""
+    try:
+        play(server, text, **given)
+        ok(True, name)
+    except TranscriptError as e:
+        diag(e)
+        ok(False, name)
+
+
 def smtp_send(server, sender, recipients, message):
     """By SMTP on the mx port, octets as they are (smtplib's own line ending repair finds nothing to do)."""
     with smtplib.SMTP(server.host, server.smtp, timeout=60) as smtp:
