@@ -29,9 +29,11 @@ enum step cmd_enable(struct session *s)
 	struct str names = str_skip(s->lex.in, s->lex.at);
 	if (!parse(&s->lex)) { return session_bad_lex(s); }
 	bool rev2 = asked(names, STR("IMAP4rev2")), condstore = asked(names, STR("CONDSTORE"));
+	bool qresync = asked(names, STR("QRESYNC"));
 	s->rev2 |= rev2;
-	session_put(
-		s, "* ENABLED%s%s\r\n", rev2 ? " IMAP4rev2" : "", condstore ? " CONDSTORE" : "");
-	if (condstore) { condstore_enable(s); }
+	s->qresync |= qresync;
+	session_put(s, "* ENABLED%s%s%s\r\n", rev2 ? " IMAP4rev2" : "",
+		condstore ? " CONDSTORE" : "", qresync ? " QRESYNC" : "");
+	if (condstore || qresync) { condstore_enable(s); } /* RFC 7162 3.2.3 */
 	return session_ok(s, NULL, "ENABLE completed");
 }

@@ -330,19 +330,23 @@ static void open_message(struct fetch *f)
 	record_forget(&f->record);
 }
 
-/* What the command changed by itself is told in the same response. */
+static void put_unasked(struct fetch *f, const struct fetch_item *it)
+{
+	if (f->req->kinds & 1U << it->kind) { return; }
+	buf_chr(session_out(f->s), ' ');
+	put_small(f, it);
+}
+
+/* What the command changed by itself is told in the same response (RFC 7162 3.2.4). */
 static void put_seen(struct fetch *f)
 {
 	static const struct fetch_item flags = {.kind = FETCH_FLAGS},
+				       uid = {.kind = FETCH_UID, .label = {"UID", 3}},
 				       modseq = {.kind = FETCH_MODSEQ, .label = {"MODSEQ", 6}};
-	if (!(f->req->kinds & 1U << FETCH_FLAGS)) {
-		buf_chr(session_out(f->s), ' ');
-		put_small(f, &flags);
-	}
-	if (f->s->condstore && !(f->req->kinds & 1U << FETCH_MODSEQ)) {
-		buf_chr(session_out(f->s), ' ');
-		put_small(f, &modseq);
-	}
+	put_unasked(f, &flags);
+	if (!f->s->condstore) { return; }
+	put_unasked(f, &uid);
+	put_unasked(f, &modseq);
 }
 
 static void close_message(struct fetch *f)

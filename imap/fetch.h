@@ -68,11 +68,14 @@ struct fetch_request {
 	bool changed; /* CHANGEDSINCE was given */
 	uint64_t changed_since;
 	bool vanished;
+	uint32_t vanished_above; /* the client knows what became of UIDs up to this one */
 };
 
 /* "set SP items [SP modifiers]" up to the end of the command. False with lex->error. With `uid` the
    item UID is always there. Allocates from the lexer's arena. */
 bool fetch_parse(struct lex *l, bool uid, struct fetch_request *out);
+/* One more of the small items. */
+void fetch_add(struct arena *a, struct fetch_request *req, enum fetch_kind kind);
 
 /* --- fetch_section.c --- */
 
@@ -129,7 +132,7 @@ int binary_decode(struct binary *b, struct snap *sn, const struct msg *m, struct
 /* --- fetch_vanished.c --- */
 
 /* The UIDs of the set that were expunged since req->changed_since, as "* VANISHED (EARLIER)"
-   (RFC 7162 3.2.6). */
+   (RFC 7162 3.2.6). What the session still has in view comes later, without EARLIER. */
 void fetch_vanished(struct session *s, const struct fetch_request *req);
 
 /* --- fetch.c --- */

@@ -342,6 +342,14 @@ static bool parse_modifiers(struct parse *p)
 	return true;
 }
 
+void fetch_add(struct arena *a, struct fetch_request *req, enum fetch_kind kind)
+{
+	struct lex l = {.arena = a};
+	struct parse p = {.l = &l, .req = req, .tail = &req->items};
+	while (*p.tail) { p.tail = &(*p.tail)->next; }
+	add_plain(&p, kind);
+}
+
 bool fetch_parse(struct lex *l, bool uid, struct fetch_request *out)
 {
 	struct parse p = {.l = l, .req = out, .tail = &out->items};

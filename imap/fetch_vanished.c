@@ -14,9 +14,10 @@ static int by_start(const void *a, const void *b)
 }
 
 /* The numbers of the set, `*` in its place, nothing above the last UID there ever was. */
-static void asked(const struct session *s, const struct seqset *set, struct uidset *out)
+static void asked(const struct session *s, const struct fetch_request *req, struct uidset *out)
 {
-	uint32_t last = s->view.uidnext - 1;
+	const struct seqset *set = &req->set;
+	uint32_t last = s->view.uidnext - 1, above = req->vanished_above;
 	size_t n = set->saved ? s->view.saved_n : set->n;
 	const struct uid_range *from = set->saved ? s->view.saved : set->ranges;
 	if (!n) { return; }
@@ -26,20 +27,23 @@ static void asked(const struct session *s, const struct seqset *set, struct uids
 		r[i] = (struct uid_range){MIN(a, b), MAX(a, b)};
 	}
 	qsort(r, n, sizeof *r, by_start);
-	for (size_t i = 0; i < n; i++) { uidset_add_range(out, r[i].lo, r[i].hi); }
+	for (size_t i = 0; i < n; i++) {
+		if (r[i].hi > above) { uidset_add_range(out, MAX(r[i].lo, above + 1), r[i].hi); }
+	}
 	free(r);
 }
 
 /* Those the history still knows. */
-static void from_history(struct snap *sn, uint32_t mid, uint64_t since, const struct uidset *want,
-	struct uidset *out)
+static void from_history(struct snap *sn, const struct view *v, uint64_t since,
+	const struct uidset *want, struct uidset *out)
 {
 	struct change_cursor cc;
 	struct change ch;
 	struct buf uids = {0};
-	if (change_cursor_open(sn, mid, since, &cc) < 0) { return; }
+	if (change_cursor_open(sn, v->mid, since, &cc) < 0) { return; }
 	while (change_cursor_next(&cc, &ch) == 1) {
-		if (ch.expunged && uidset_has(want->ranges, want->n, ch.uid)) {
+		if (ch.expunged && uidset_has(want->ranges, want->n, ch.uid) &&
+			view_find(v, ch.uid) < 0) {
 			buf_add(&uids, &ch.uid, sizeof ch.uid);
 		}
 	}
@@ -73,7 +77,7 @@ static void find_gone(struct session *s, struct snap *sn, uint64_t since, const 
 {
 	struct mbox mb;
 	if (snap_mbox(sn, s->view.mid, &mb) == 0 && since >= mb.vanished_floor) {
-		from_history(sn, s->view.mid, since, want, out);
+		from_history(sn, &s->view, since, want, out);
 	} else {
 		not_there(&s->view, want, out);
 	}
@@ -84,7 +88,7 @@ void fetch_vanished(struct session *s, const struct fetch_request *req)
 	struct uidset want = {0}, gone = {0};
 	struct snap sn;
 	if (s->view.uidnext <= 1 || snap_begin(session_store(s), &sn) < 0) { return; }
-	asked(s, &req->set, &want);
+	asked(s, req, &want);
 	find_gone(s, &sn, req->changed_since, &want, &gone);
 	snap_end(&sn);
 	if (gone.n) {

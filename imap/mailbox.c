@@ -32,7 +32,7 @@ static enum step created(struct session *s)
 		const struct op_mbox_create_reply *r = s->call.reply;
 		session_put_normalized(s, STR(""));
 		return session_ok_fmt(
-			s, "Created", "MAILBOXID (%llu)", (unsigned long long)r->mailboxid);
+			s, "Created", "MAILBOXID (F%llu)", (unsigned long long)r->mailboxid);
 	}
 	return finish(s);
 }

@@ -28,7 +28,7 @@ void session_put_mailbox(struct session *s, struct str name, struct buf *out)
 	struct buf encoded = {0};
 	if (is_plain(name)) {
 		buf_str(out, name);
-	} else if (s->rev2 || s->utf8) {
+	} else if (s->rev2) {
 		put_quoted(name, out);
 	} else {
 		mutf7_encode(name, &encoded);

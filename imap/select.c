@@ -1,23 +1,39 @@
 /* SELECT, EXAMINE, UNSELECT, CLOSE (RFC 9051 6.3.2, 6.3.3, 6.4.1, 6.4.2). The imap role. */
-#include "imap/condstore.h"
 #include "imap/mailbox_commands.h"
+#include "imap/qresync.h"
 #include "imap/server.h"
 #include "imap/sync.h"
 #include "imap/uses.h"
 
-/* Parameters: "(CONDSTORE)" (RFC 7162 3.1.8). */
-static bool parameters(struct lex *l, bool *condstore)
+struct select {
+	struct str name;
+	bool condstore, resync;
+	struct qresync qresync;
+};
+
+static bool parameter(struct lex *l, struct select *sel)
+{
+	struct str word;
+	if (!lex_atom(l, &word)) { return false; }
+	if (str_ieq(word, STR("CONDSTORE"))) {
+		sel->condstore = true;
+		return true;
+	}
+	if (str_ieq(word, STR("QRESYNC"))) {
+		sel->resync = true;
+		return lex_space(l) && qresync_parse(l, &sel->qresync);
+	}
+	l->error = "unknown parameter of SELECT";
+	return false;
+}
+
+/* "(CONDSTORE QRESYNC (...))" (RFC 7162 3.1.8, 3.2.5). */
+static bool parameters(struct lex *l, struct select *sel)
 {
 	if (lex_end(l)) { return true; }
 	if (!lex_space(l) || !lex_chr(l, '(')) { return false; }
 	do {
-		struct str word;
-		if (!lex_atom(l, &word)) { return false; }
-		if (!str_ieq(word, STR("CONDSTORE"))) {
-			l->error = "unknown parameter of SELECT";
-			return false;
-		}
-		*condstore = true;
+		if (!parameter(l, sel)) { return false; }
 	} while (lex_peek(l) == ' ' && lex_space(l));
 	return lex_chr(l, ')') && lex_end(l);
 }
@@ -79,44 +95,55 @@ static void answer(
 	}
 	buf_fmt(out, "] Flags are kept\r\n* OK [HIGHESTMODSEQ %llu] Highest\r\n",
 		(unsigned long long)MAX(mb->highestmodseq, 1));
-	buf_fmt(out, "* OK [MAILBOXID (%llu)] Of RFC 8474\r\n", (unsigned long long)mb->mailboxid);
+	buf_fmt(out, "* OK [MAILBOXID (F%llu)] Of RFC 8474\r\n", (unsigned long long)mb->mailboxid);
 	put_name(s, row);
+}
+
+static enum step selected(struct session *s)
+{
+	return s->view.read_only ? session_ok(s, "READ-ONLY", "Selected, read only")
+				 : session_ok(s, "READ-WRITE", "Selected");
+}
+
+static int open_mailbox(struct session *s, const struct select *sel)
+{
+	struct snap sn;
+	struct mbox mb;
+	struct mname row;
+	int rc = snap_begin(session_store(s), &sn);
+	if (rc < 0) { return rc; }
+	rc = snap_mbox_by_name(&sn, s->aid, sel->name, &row, &mb);
+	if (rc == 0) { rc = view_load(&s->view, &sn, &mb); }
+	if (rc == 0) {
+		s->view.aid = s->aid;
+		s->view.read_only = str_eq(str_of(s->row->name), STR("EXAMINE"));
+		answer(s, &sn, &mb, &row);
+	} else {
+		view_fini(&s->view);
+	}
+	snap_end(&sn);
+	return rc;
 }
 
 enum step cmd_select(struct session *s)
 {
-	struct str name;
-	bool condstore = false;
-	struct snap sn;
-	struct mbox mb;
-	struct mname row;
-	if (!lex_mailbox(&s->lex, &name) || !parameters(&s->lex, &condstore)) {
+	struct select *sel = arena_new(&s->arena, struct select);
+	if (!lex_mailbox(&s->lex, &sel->name) || !parameters(&s->lex, sel)) {
 		return session_bad_lex(s);
 	}
+	if (sel->resync && !s->qresync) { return session_bad(s, "Enable QRESYNC first"); }
 	/* The old mailbox is left even when the new one cannot be had (RFC 9051 6.3.2). */
 	if (s->state == IMAP_SELECTED) {
 		session_put(s, "* OK [CLOSED] Previous mailbox closed\r\n");
 	}
 	leave(s);
-	if (condstore) { s->condstore = true; }
-	int rc = snap_begin(session_store(s), &sn);
+	if (sel->condstore) { s->condstore = true; }
+	int rc = open_mailbox(s, sel);
+	if (rc == ERR_GONE) { return session_no(s, "NONEXISTENT", "No such mailbox"); }
 	if (rc < 0) { return session_no_rc(s, rc); }
-	rc = snap_mbox_by_name(&sn, s->aid, name, &row, &mb);
-	if (rc == 0) { rc = view_load(&s->view, &sn, &mb); }
-	s->view.aid = s->aid;
-	if (rc < 0) {
-		snap_end(&sn);
-		view_fini(&s->view);
-		return rc == ERR_GONE ? session_no(s, "NONEXISTENT", "No such mailbox")
-				      : session_no_rc(s, rc);
-	}
-	s->view.read_only = str_eq(str_of(s->row->name), STR("EXAMINE"));
-	answer(s, &sn, &mb, &row);
-	snap_end(&sn);
 	s->state = IMAP_SELECTED;
 	imap_server_watch(s->server, s);
-	return s->view.read_only ? session_ok(s, "READ-ONLY", "Selected, read only")
-				 : session_ok(s, "READ-WRITE", "Selected");
+	return sel->resync ? qresync_send(s, &sel->qresync, selected) : selected(s);
 }
 
 static enum step closed(struct session *s)

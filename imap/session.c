@@ -110,8 +110,7 @@ static enum step run_command(struct session *s)
 {
 	struct str text = buf_view(&s->input->text);
 	s->tag = imap_input_tag(text);
-	s->lex = (struct lex){
-		.in = text, .at = s->tag.n, .arena = &s->arena, .utf8 = s->utf8 || s->rev2};
+	s->lex = (struct lex){.in = text, .at = s->tag.n, .arena = &s->arena, .utf8 = s->rev2};
 	metric_add(&imap_commands_total, 1);
 	imap_session_spoken(s);
 	if (!s->tag.n || !lex_space(&s->lex)) {

@@ -52,12 +52,12 @@ struct session {
 	struct log_ctx log;
 	enum imap_state state;
 	uint32_t aid;
-	struct str login;                    /* owned */
-	bool idling;                         /* in IDLE: news wakes it */
-	bool rev2, condstore, qresync, utf8; /* ENABLEd */
-	bool news;                           /* the selected mailbox changed since the last sync */
-	struct view view;                    /* while IMAP_SELECTED */
-	struct mailbox_watch *watch;         /* what `same` is on; NULL = none */
+	struct str login;              /* owned */
+	bool idling;                   /* in IDLE: news wakes it */
+	bool rev2, condstore, qresync; /* ENABLEd */
+	bool news;                     /* the selected mailbox changed since the last sync */
+	struct view view;              /* while IMAP_SELECTED */
+	struct mailbox_watch *watch;   /* what `same` is on; NULL = none */
 	struct tally_row *by_address, *by_user;
 	int64_t due_us; /* monotonic: the client must have spoken by then */
 	uint32_t errors, login_failures;

@@ -77,7 +77,7 @@ static void put_value(
 	case ITEM_RECENT: buf_chr(out, '0'); break;
 	case ITEM_HIGHESTMODSEQ: buf_u64(out, MAX(mb->highestmodseq, 1)); break;
 	case ITEM_APPENDLIMIT: buf_u64(out, s->server->conf->append_max); break;
-	default: buf_fmt(out, "(%llu)", (unsigned long long)mb->mailboxid); break;
+	default: buf_fmt(out, "(F%llu)", (unsigned long long)mb->mailboxid); break;
 	}
 }
 

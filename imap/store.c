@@ -100,16 +100,6 @@ static enum step store_end(struct session *s)
 	return session_ok(s, NULL, "STORE completed");
 }
 
-static void add_item(
-	struct session *s, struct fetch_request *req, enum fetch_kind kind, const char *label)
-{
-	struct fetch_item *it = arena_new(&s->arena, struct fetch_item), **tail = &req->items;
-	*it = (struct fetch_item){.kind = kind, .label = str_of(label)};
-	while (*tail) { tail = &(*tail)->next; }
-	*tail = it;
-	req->kinds |= 1U << kind;
-}
-
 /* Without those that failed the condition: their change comes with the next sync. */
 static void leave_out_modified(
 	struct session *s, struct store_work *w, const struct op_flags_reply *reply)
@@ -146,9 +136,10 @@ static enum step store_answered(struct session *s)
 	if (reply->modseq) { s->news = true; }
 	if (reply->modseq && w->flags.keywords_n) { tell_keywords(s); }
 	if (reply->modified_n) { leave_out_modified(s, w, reply); }
-	if (s->uid || s->qresync) { add_item(s, &w->answer, FETCH_UID, "UID"); }
-	if (!w->silent) { add_item(s, &w->answer, FETCH_FLAGS, "FLAGS"); }
-	if (s->condstore) { add_item(s, &w->answer, FETCH_MODSEQ, "MODSEQ"); }
+	/* RFC 7162 3.2.4 */
+	if (s->uid || s->condstore) { fetch_add(&s->arena, &w->answer, FETCH_UID); }
+	if (!w->silent) { fetch_add(&s->arena, &w->answer, FETCH_FLAGS); }
+	if (s->condstore) { fetch_add(&s->arena, &w->answer, FETCH_MODSEQ); }
 	/* RFC 7162 3.1.3: a condition brings MODSEQ even when the flags are not told */
 	bool told = !w->silent || w->conditional;
 	return fetch_start(s, &w->answer, w->ranges, told ? w->ranges_n : 0, store_end, w);

@@ -2,6 +2,8 @@
    the end of a command and during IDLE. The only writer of the view. */
 #include "imap/sync.h"
 
+#include "imap/uidset.h"
+
 static const struct {
 	uint64_t flag;
 	struct str name;
@@ -59,28 +61,22 @@ void imap_flag_list(const struct str *keywords, bool permanent, struct buf *out)
 	buf_chr(out, ')');
 }
 
+static void put_vanished(const struct view_news *news, struct buf *out)
+{
+	struct uidset set = {0};
+	for (size_t i = 0; i < news->gone_n; i++) { uidset_add(&set, news->gone[i]); }
+	buf_str(out, STR("* VANISHED "));
+	uidset_put(set.ranges, set.n, out);
+	buf_str(out, STR("\r\n"));
+	uidset_fini(&set);
+}
+
 /* From the last to the first, so that the numbers before stay what they are. */
 static void tell_gone(struct session *s, const struct view_news *news)
 {
 	struct buf *out = session_out(s);
 	if (news->gone_n == 0) { return; }
-	if (s->qresync) {
-		buf_str(out, STR("* VANISHED "));
-		for (size_t i = 0; i < news->gone_n; i++) {
-			size_t to = i;
-			while (to + 1 < news->gone_n && news->gone[to + 1] == news->gone[to] + 1) {
-				to++;
-			}
-			if (i) { buf_chr(out, ','); }
-			buf_u64(out, news->gone[i]);
-			if (to > i) {
-				buf_chr(out, ':');
-				buf_u64(out, news->gone[to]);
-			}
-			i = to;
-		}
-		buf_str(out, STR("\r\n"));
-	}
+	if (s->qresync) { put_vanished(news, out); }
 	for (size_t i = news->gone_n; i-- > 0 && !s->qresync;) {
 		buf_fmt(out, "* %zd EXPUNGE\r\n", view_find(&s->view, news->gone[i]) + 1);
 	}
@@ -122,7 +118,8 @@ static void tell_changed(
 /* The mailbox was deleted under the session: all its messages are gone, and it stays empty. */
 static void tell_deleted(struct session *s, bool expunge)
 {
-	while (expunge && s->view.n) { session_put(s, "* %zu EXPUNGE\r\n", s->view.n--); }
+	struct view_news all = {.gone = s->view.uids, .gone_n = s->view.n};
+	if (expunge) { tell_gone(s, &all); }
 }
 
 static void tell(struct session *s, struct snap *sn, const struct mbox *mb, bool expunge)

@@ -119,7 +119,7 @@ C: 6 STORE 1 (UNCHANGEDSINCE 1) +FLAGS.SILENT (\Deleted)
 S: \* OK \[HIGHESTMODSEQ \d+\] .*
 S: 6 OK \[MODIFIED 1\] .*
 C: 7 STORE 1 (UNCHANGEDSINCE 9999) +FLAGS.SILENT (\Deleted)
-S: \* 1 FETCH \(MODSEQ \(\d+\)\)
+S: \* 1 FETCH \(UID 1 MODSEQ \(\d+\)\)
 S: 7 OK .*
 @a
 C: 13 NOOP
