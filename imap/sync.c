@@ -143,8 +143,8 @@ void session_sync(struct session *s, bool expunge)
 	struct snap sn;
 	struct mbox mb;
 	const struct view *v = &s->view;
-	s->news = false;
 	if (snap_begin(session_store(s), &sn) < 0) { return; }
+	s->news = false;
 	int rc = snap_mbox(&sn, v->mid, &mb);
 	if (rc == ERR_GONE) {
 		tell_deleted(s, expunge);

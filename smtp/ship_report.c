@@ -171,20 +171,24 @@ static void address_bounce(struct shipment *s, const struct auth_resolve_reply *
 	b->audit.rcpts_n = to->targets_n;
 }
 
+/* Something that the DSN needs is away: the outcome is known, and waits for it. */
+static enum step begin_anew(struct task *t)
+{
+	struct shipment *s = ship_of(t);
+	report_free(s->report);
+	s->report = NULL;
+	t->step = ship_report;
+	task_sleep(t, SECOND_US);
+	return STEP_WAIT;
+}
+
 static enum step bounce_ready(struct task *t)
 {
 	struct shipment *s = ship_of(t);
 	struct report *rp = s->report;
 	int rc = spool_finish(rp->spool);
 	if (rc == 0) { return STEP_WAIT; }
-	if (rc < 0) {
-		task_sleep(t, SECOND_US); /* the store is away: make the DSN anew when it is back */
-		spool_free(rp->spool);
-		free(rp);
-		s->report = NULL;
-		t->step = ship_report;
-		return STEP_WAIT;
-	}
+	if (rc < 0) { return begin_anew(t); }
 	spool_body(rp->spool, &rp->bounce.body);
 	rp->bounce.audit.size = spool_size(rp->spool);
 	rp->op.bounce = &rp->bounce;
@@ -193,25 +197,27 @@ static enum step bounce_ready(struct task *t)
 	return STEP_MORE;
 }
 
-/* Copy the returned part of the message, as much as the spool takes now. */
+/* Copy the returned part of the message, as much as the spool takes now. Below 0 when the store
+   cannot be read; what the spool cannot pass on shows at its end. */
 static int add_returned(struct shipment *s)
 {
 	struct report *rp = s->report;
 	struct snap sn;
-	struct str octets;
 	int rc = snap_begin(s->relay->role->store, &sn);
-	while (rc == 0 && rp->offset < rp->end && !spool_full(rp->spool)) {
+	if (rc < 0) { return rc; }
+	while (rp->offset < rp->end && !spool_full(rp->spool)) {
+		struct str octets = STR("");
 		rc = snap_bytes(&sn, s->item.oid, rp->offset, &octets);
 		octets = str_sub(octets, 0, rp->end - rp->offset);
 		if (rc < 0 || octets.n == 0) {
 			rp->end = rp->offset; /* damaged: return what can be read */
 			break;
 		}
-		rc = spool_add(rp->spool, octets);
+		spool_add(rp->spool, octets);
 		rp->offset += octets.n;
 	}
 	snap_end(&sn);
-	return rc;
+	return 0;
 }
 
 static enum step write_bounce(struct task *t)
@@ -225,9 +231,10 @@ static enum step write_bounce(struct task *t)
 		spool_add(rp->spool, buf_view(&b));
 		buf_reset(&b);
 	}
-	add_returned(s);
-	if (rp->offset < rp->end) {
+	int rc = add_returned(s);
+	if (rc < 0 || rp->offset < rp->end) {
 		buf_fini(&b);
+		if (rc < 0) { return begin_anew(t); }
 		return spool_full(rp->spool) ? STEP_WAIT : STEP_MORE;
 	}
 	dsn_tail(&rp->dsn, &b);
@@ -283,13 +290,9 @@ static enum step bounce_resolved(struct task *t)
 	struct shipment *s = ship_of(t);
 	struct log_ctx ctx = {.role = "relay", .session = s->serial};
 	const struct auth_resolve_reply *to = s->call.reply;
-	if (t->rc < 0) { /* auth is away: the outcome is known and waits for it */
+	if (t->rc < 0) {
 		call_fini(&s->call);
-		report_free(s->report);
-		s->report = NULL;
-		t->step = ship_report;
-		task_sleep(t, SECOND_US);
-		return STEP_WAIT;
+		return begin_anew(t);
 	}
 	if (to->targets_n == 0) {
 		log_event(

@@ -10,6 +10,7 @@ int snap_begin(struct store *s, struct snap *out)
 {
 	MDB_txn *txn = s->spare;
 	int rc;
+	*out = (struct snap){.store = s};
 	if (FAULT("store.snap")) { return ERR_FULL; }
 	if (txn) {
 		s->spare = NULL;
@@ -19,7 +20,7 @@ int snap_begin(struct store *s, struct snap *out)
 		rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
 	}
 	if (rc != 0) { return env_rc(rc); }
-	*out = (struct snap){.store = s, .txn = txn};
+	out->txn = txn;
 	return 0;
 }
 
