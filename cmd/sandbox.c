@@ -4,9 +4,12 @@
 
 #include <errno.h>
 #include <linux/landlock.h>
+#include <sched.h>
 #include <seccomp.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,10 +36,8 @@ struct rule {
 static const struct rule rules[] = {
 	/* memory, time, the loop, links */
 	ALLOW(brk, EVERY),
-	ALLOW(mmap, EVERY),
 	ALLOW(munmap, EVERY),
 	ALLOW(mremap, EVERY),
-	ALLOW(mprotect, EVERY),
 	ALLOW(madvise, EVERY),
 	ALLOW(clock_gettime, EVERY),
 	ALLOW(clock_nanosleep, EVERY),
@@ -85,8 +86,7 @@ static const struct rule rules[] = {
 	ALLOW(accept4, SERVERS),
 	ALLOW(getsockname, SERVERS | CALLERS),
 	ALLOW(getpeername, SERVERS | CALLERS),
-	/* the relay delivers, a resolver asks name servers: nobody else may open a socket */
-	ALLOW(socket, CALLERS),
+	/* the relay delivers, a resolver asks name servers: nobody else reaches out */
 	ALLOW(connect, CALLERS),
 	ALLOW(bind, ROLE(SANDBOX_RESOLVER)),
 	ALLOW(epoll_create1, ROLE(SANDBOX_RESOLVER)),
@@ -97,12 +97,9 @@ static const struct rule rules[] = {
 	ALLOW(set_robust_list, ROLE(ROLE_AUTH)),
 	ALLOW(sched_getaffinity, ROLE(ROLE_AUTH)),
 	ALLOW(sched_setaffinity, ROLE(ROLE_AUTH)),
-	ALLOW(tgkill, ROLE(ROLE_AUTH)),
-	ALLOW(prctl, ROLE(ROLE_AUTH)),
 	/* LMDB: readers lock a slot, the writer writes and syncs */
 	ALLOW(pread64, READERS),
 	ALLOW(fstatfs, READERS),
-	ALLOW(kill, WRITERS), /* the reader check asks whether a process lives */
 	ALLOW(pwrite64, WRITERS),
 	ALLOW(pwritev, WRITERS),
 	ALLOW(fdatasync, WRITERS),
@@ -150,7 +147,27 @@ static const int refused[] = {
 #endif
 };
 
-enum { CLONE_THREAD_FLAGS = 0x00010000 | 0x00000100 /* CLONE_THREAD | CLONE_VM */ };
+/* Allowed only while one argument, masked, has one value. */
+struct narrow {
+	int call;
+	uint32_t roles;
+	unsigned arg;
+	uint64_t mask, value;
+};
+
+#define ONLY(name, roles, arg, mask, value) \
+	{ \
+		SCMP_SYS(name), roles, arg, mask, value \
+	}
+static const struct narrow narrow[] = {
+	ONLY(mmap, EVERY, 2, PROT_EXEC, 0), /* no new code */
+	ONLY(mprotect, EVERY, 2, PROT_EXEC, 0),
+	ONLY(socket, CALLERS, 0, UINT64_MAX, AF_INET),
+	ONLY(socket, CALLERS, 0, UINT64_MAX, AF_INET6),
+	ONLY(clone, ROLE(ROLE_AUTH), 0, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM),
+	ONLY(kill, WRITERS, 1, UINT64_MAX, 0), /* the reader check: does a process live? */
+	ONLY(prctl, ROLE(ROLE_AUTH), 0, UINT64_MAX, PR_SET_NAME),
+};
 
 #ifdef __SANITIZE_ADDRESS__
 static bool closed;
@@ -184,9 +201,16 @@ static int fill(scmp_filter_ctx f, unsigned role)
 		int error = refused[i] == SCMP_SYS(clone3) ? ENOSYS : EACCES;
 		rc = seccomp_rule_add(f, SCMP_ACT_ERRNO((uint32_t)error), refused[i], 0);
 	}
-	if (rc == 0 && role == ROLE_AUTH && !allowed(SCMP_SYS(clone), role)) {
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-			SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD_FLAGS, CLONE_THREAD_FLAGS));
+	for (size_t i = 0; i < COUNT(narrow) && rc == 0; i++) {
+		const struct narrow *n = &narrow[i];
+		if (!(n->roles & ROLE(role)) || allowed(n->call, role)) { continue; }
+		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, n->call, 1,
+			SCMP_CMP(n->arg, SCMP_CMP_MASKED_EQ, n->mask, n->value));
+	}
+	/* abort(3), and nobody else's end */
+	if (rc == 0 && !allowed(SCMP_SYS(tgkill), role)) {
+		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+			SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid()));
 	}
 	return rc;
 }

@@ -50,6 +50,11 @@ void link_register(const struct msg_type *rows, size_t n)
 	}
 }
 
+const struct msg_type *link_type(unsigned number)
+{
+	return number < TYPES_MAX ? types[number] : NULL;
+}
+
 const char *role_name(enum role_id id)
 {
 	static const char *const names[] = {
@@ -375,7 +380,7 @@ static int take_frame(struct link *l)
 	unsigned flags = (unsigned char)in.p[6], fds_n = (unsigned char)in.p[7];
 	uint32_t id = get_be32(in.p + 8);
 	struct str body = str_sub(in, HEADER, length - (HEADER - 4));
-	const struct msg_type *type = number < TYPES_MAX ? types[number] : NULL;
+	const struct msg_type *type = link_type(number);
 	l->in_at += 4 + (size_t)length;
 	bool ok = type && fds_n <= LINK_FDS_MAX &&
 		  (flags & FLAG_REPLY ? take_reply(l, type, id, body)

@@ -80,6 +80,8 @@ bool link_full(const struct link *l);
 
 /* The table of all types, registered once at start by each folder that defines some. */
 void link_register(const struct msg_type *types, size_t n);
+/* The row of a number, NULL when there is none. */
+const struct msg_type *link_type(unsigned number);
 
 /* A request on its way. Lives in the caller; all zeros = idle. */
 struct call {
