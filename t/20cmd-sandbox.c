@@ -333,17 +333,44 @@ static void test_role(size_t at)
 	}
 }
 
-#define TEST(n) \
-	static void test_##n(void) \
-	{ \
-		test_role(n); \
-	}
-TEST(0)
-TEST(1) TEST(2) TEST(3) TEST(4) TEST(5) TEST(6)
+static void test_store(void)
+{
+	test_role(0);
+}
 
-	/* Numbers of calls that no role needs and that have opened kernels before: each ends the
-	   process. */
-	static void test_calls(void)
+static void test_auth(void)
+{
+	test_role(1);
+}
+
+static void test_mx(void)
+{
+	test_role(2);
+}
+
+static void test_submit(void)
+{
+	test_role(3);
+}
+
+static void test_imap(void)
+{
+	test_role(4);
+}
+
+static void test_relay(void)
+{
+	test_role(5);
+}
+
+static void test_resolver(void)
+{
+	test_role(6);
+}
+
+/* Numbers of calls that no role needs and that have opened kernels before: each ends the
+   process. */
+static void test_calls(void)
 {
 	static const long calls[] = {SYS_io_uring_setup, SYS_bpf, SYS_keyctl, SYS_add_key,
 		SYS_userfaultfd, SYS_perf_event_open, SYS_mount, SYS_pivot_root, SYS_chroot,
@@ -374,13 +401,13 @@ int main(int argc, char **argv)
 {
 	static const struct tap_case cases[] = {
 		{"every attempt works before the sandbox closes", test_controls},
-		{"store", test_0},
-		{"auth", test_1},
-		{"mx", test_2},
-		{"submit", test_3},
-		{"imap", test_4},
-		{"relay", test_5},
-		{"resolver", test_6},
+		{"store", test_store},
+		{"auth", test_auth},
+		{"mx", test_mx},
+		{"submit", test_submit},
+		{"imap", test_imap},
+		{"relay", test_relay},
+		{"resolver", test_resolver},
 		{"calls that end every role", test_calls},
 	};
 	return tap_run(cases, COUNT(cases), argc, argv);

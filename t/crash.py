@@ -12,11 +12,14 @@ import random
 import re
 import smtplib
 import threading
+import time
 
 from posthouse import wait_for, without_trace
 
 REFUSED = (OSError, EOFError, smtplib.SMTPException, imaplib.IMAP4.error)
 TIMEOUT_S = 60
+BIG_SHARE = 0.06        # of messages beyond one chunk (64 KiB); all octets are read again at every check
+BURST = 8               # steps of a worker in a round before it slows down
 FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "$one", "$two", "$three")
 
 
@@ -31,7 +34,7 @@ def check(condition, what):
 
 def content(ident, sender="a@sender.test", big=False):
     """The message of an ident, the same octets every time."""
-    lines = random.Random(ident).randrange(2, 30) if not big else random.Random(ident).randrange(1200, 2600)
+    lines = random.Random(ident).randrange(2, 30) if not big else random.Random(ident).randrange(1050, 1400)
     return (f"From: <{sender}>\r\nTo: <b@example.test>\r\nSubject: {ident}\r\nMessage-ID: <{ident}@sender.test>\r\n"
             "Date: Tue, 21 Jul 2026 10:00:00 +0000\r\n\r\n" + f"{ident} says it again, 64 octets a line, for checksums.\r\n"
             * lines).encode()
@@ -133,12 +136,15 @@ class Worker:
         self.thread.start()
 
     def run(self, server, halt):
+        begun = self.steps
         try:
             while not halt.is_set():
                 if self.session is None:
                     self.session = self.connect(server)
                 self.step()
                 self.steps += 1
+                if self.steps - begun > BURST:      # the death is late: let it find somebody, and not too much
+                    time.sleep(0.02)
         except REFUSED as e:
             self.refusals += 1
             self.why, self.session = e, None
@@ -147,9 +153,9 @@ class Worker:
         self.thread.join(3 * TIMEOUT_S)
         check(not self.thread.is_alive(), f"{self.name} hangs")
 
-    def ident(self, big_share):
+    def ident(self):
         self.number += 1
-        big = self.rng.random() < big_share
+        big = self.rng.random() < BIG_SHARE
         return f"{self.name}-{'big' if big else 'small'}-{self.number:05d}"
 
 
@@ -202,7 +208,7 @@ class Mutator(Worker):
         return sorted(self.rng.sample(uids, self.rng.randrange(1, min(len(uids), 4) + 1)))
 
     def append(self, box):
-        ident = self.ident(0.15)
+        ident = self.ident()
         uid = self.uidnext[box]
         flags = frozenset(self.rng.sample(FLAGS[:3], self.rng.randrange(3)))
         rows = {**self.boxes[box], uid: (ident, flags)}
@@ -281,7 +287,7 @@ class Delivering(Worker):
         return smtp
 
     def step(self):
-        ident = self.ident(0.2)
+        ident = self.ident()
         to = list(self.locals) if self.rng.random() < 0.5 else [self.rng.choice(self.locals)]
         self.pending = (ident, to)
         self.session.sendmail(self.sender, to, content(ident, self.sender, is_big(ident)))
@@ -340,7 +346,7 @@ class Submitting(Delivering):
         return smtp
 
     def step(self):
-        ident = self.ident(0.2)
+        ident = self.ident()
         self.pending = (ident, list(self.locals))
         self.session.sendmail(self.sender, [*self.locals, f"{ident}@away.test"],
                               content(ident, self.sender, is_big(ident)))
