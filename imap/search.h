@@ -55,6 +55,7 @@ struct search_key {
 	struct str name; /* HEADER: the field; KEYWORD */
 	struct str text; /* HEADER, BODY, TEXT: in UTF-8, folded */
 	bool hot;        /* HEADER: the field is in mimerec.hot */
+	bool address;    /* HEADER: FROM, TO, CC, BCC: addresses count as the envelope has them */
 
 	enum match state; /* HEADER, BODY, TEXT: what is known of the message at hand */
 };
@@ -102,6 +103,7 @@ struct matcher {
 	uint64_t at; /* octets of its body that were read */
 	struct transfer_decoder decoder;
 	struct buf decoded, utf8, folded, header;
+	struct arena addresses;
 };
 
 /* Begin with another message. */

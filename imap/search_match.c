@@ -5,6 +5,7 @@
 #include "imap/search.h"
 
 #include "imap/uidset.h"
+#include "lib/addr.h"
 #include "lib/charset.h"
 #include "lib/date.h"
 
@@ -92,9 +93,50 @@ static void fold_value(struct matcher *m, struct str value)
 	m->cost += (int64_t)value.n;
 }
 
+/* RFC 9051 6.4.4: FROM and its sisters look into the envelope, which has neither comments nor
+   blanks within an address. Most fields have none either. */
+static bool is_dressed(struct str value)
+{
+	return str_chr(value, '(') >= 0 || str_find(value, STR(" @")) >= 0 ||
+	       str_find(value, STR("@ ")) >= 0 || str_chr(value, '"') >= 0;
+}
+
+static void fold_addresses(struct matcher *m, struct str value)
+{
+	struct addr *list;
+	size_t n;
+	buf_reset(&m->utf8);
+	buf_reset(&m->folded);
+	arena_reset(&m->addresses);
+	(void)addr_parse(value, &m->addresses, &list, &n); /* beyond the limit: those up to it */
+	for (size_t i = 0; i < n; i++) {
+		if (list[i].kind != ADDR_MAILBOX) { continue; }
+		buf_fmt(&m->utf8, "%.*s@%.*s\n", STR_ARG(list[i].local), STR_ARG(list[i].domain));
+	}
+	utf8_fold(buf_view(&m->utf8), &m->folded);
+	m->cost += (int64_t)value.n;
+}
+
 static bool open_key(const struct search_key *k, enum search_kind kind)
 {
 	return k->kind == kind && k->state == MATCH_UNKNOWN;
+}
+
+static bool asks_for(const struct search_key *k, struct str field, bool hot)
+{
+	return open_key(k, SEARCH_HEADER) && (k->hot || !hot) && str_ieq(k->name, field);
+}
+
+/* The keys that the text of the field did not have. */
+static void search_addresses(struct matcher *m, const struct head_field *f, bool hot)
+{
+	bool folded = false;
+	for (struct search_key *k = m->req->all; k; k = k->more) {
+		if (!k->address || !asks_for(k, f->name, hot)) { continue; }
+		if (!folded) { fold_addresses(m, f->value); }
+		folded = true;
+		if (holds(&m->folded, k)) { k->state = MATCH_YES; }
+	}
 }
 
 /* HEADER keys against the fields of `header`; with `hot`, only keys that need no others. */
@@ -104,14 +146,12 @@ static void search_fields(struct matcher *m, struct str header, bool hot)
 	while (head_next(&header, &f)) {
 		bool decoded = false;
 		for (struct search_key *k = m->req->all; k; k = k->more) {
-			if (!open_key(k, SEARCH_HEADER) || (hot && !k->hot) ||
-				!str_ieq(k->name, f.name)) {
-				continue;
-			}
+			if (!asks_for(k, f.name, hot)) { continue; }
 			if (!decoded) { fold_value(m, f.value); }
 			decoded = true;
 			if (holds(&m->folded, k)) { k->state = MATCH_YES; }
 		}
+		if (decoded && is_dressed(f.value)) { search_addresses(m, &f, hot); }
 	}
 }
 
@@ -329,6 +369,7 @@ void matcher_fini(struct matcher *m)
 	buf_fini(&m->utf8);
 	buf_fini(&m->folded);
 	buf_fini(&m->header);
+	arena_fini(&m->addresses);
 }
 
 enum match matcher_run(struct matcher *m, const struct search_message *sm, int64_t budget)

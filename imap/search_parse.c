@@ -248,7 +248,9 @@ static bool parse_args(
 	switch (row->args) {
 	case A_NONE: return true;
 	case A_TEXT: return parse_text(p, k);
-	case A_FIELD: return parse_field(p, k, str_of(row->field));
+	case A_FIELD:
+		k->address = !str_eq(str_of(row->field), STR("Subject"));
+		return parse_field(p, k, str_of(row->field));
 	case A_HEADER: return parse_header(p, k);
 	case A_DATE: return parse_date(p, k, row->side);
 	case A_SIZE: return parse_size(p, k, row->side);

@@ -184,6 +184,7 @@ static const char prefix[] = "Delivered-To: someone@example.test\r\n";
 static const char mail[] =
 	"From: =?iso-8859-1?Q?J=F6rg?= <joerg@example.org>\r\n"
 	"To: one@example.org,\r\n two@example.org\r\n"
+	"Cc: <three (or 3)@ (not 4) example.org>, Four <four@example.org>\r\n"
 	"Subject: =?utf-8?B?R3LDvMOfZQ==?= and more\r\n"
 	"Date: Tue, 3 Nov 2026 23:30:00 -0500\r\n"
 	"X-Cold: Frozen Value\r\n"
@@ -234,9 +235,14 @@ static const struct match_case matches[] = {
 	{"EMAILID M0000000000000012", false},
 	{"FROM \"j\303\226rg\"", true},
 	{"FROM joerg@", true},
+	{"CC three@example.org", true},
+	{"CC \"(or 3)\"", true},
+	{"CC four@example.org CC hree@exam", true},
+	{"NOT CC three@example.com", true},
+	{"HEADER Cc three@example.org", false},
 	{"FROM =?iso", false},
 	{"TO \"one@example.org, two@\"", true},
-	{"CC x", false},
+	{"CC zzz", false},
 	{"SUBJECT \"GR\303\234SSE\"", true},
 	{"SUBJECT \"e and\"", true},
 	{"SUBJECT \"\"", true},
