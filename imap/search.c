@@ -275,16 +275,30 @@ static enum step search_messages(struct session *s)
 
 /* --- the command --- */
 
-static bool resolve_sets(struct search *se)
+/* Numbers that there are not match nothing: to SEARCH they are a condition like any other. */
+static void clip(struct seqset *set, size_t messages)
+{
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < set->n; i++) {
+		struct uid_range r = set->ranges[i];
+		bool star = r.hi == UINT32_MAX;
+		if (!star && r.lo > messages) { continue; }
+		if (!star && r.hi > messages) { r.hi = (uint32_t)messages; }
+		set->ranges[kept++] = r;
+	}
+	set->n = kept;
+}
+
+static void resolve_sets(struct search *se)
 {
 	struct session *s = se->s;
 	for (struct search_key *k = se->req.all; k; k = k->more) {
-		if (k->kind == SEARCH_SET && !view_resolve(&s->view, &k->set, k->uid, &s->arena,
-						     &k->ranges, &k->ranges_n)) {
-			return false;
-		}
+		if (k->kind != SEARCH_SET) { continue; }
+		if (!k->uid) { clip(&k->set, s->view.n); }
+		bool all = view_resolve(
+			&s->view, &k->set, k->uid, &s->arena, &k->ranges, &k->ranges_n);
+		assert(all && "no number is above the last");
 	}
-	return true;
 }
 
 /* A set that every hit must be in saves looking at the others. */
@@ -311,7 +325,7 @@ enum step cmd_search(struct session *s)
 		forget_saved(s, &se->req);
 		return session_no(s, "BADCHARSET (US-ASCII UTF-8)", "Charset not known");
 	}
-	if (!resolve_sets(se)) { return session_bad(s, "No such message"); }
+	resolve_sets(se);
 	if (se->req.modseq) { condstore_enable(s); }
 	start_walk(se);
 	s->work = se;

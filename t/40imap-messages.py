@@ -96,6 +96,12 @@ C: 8 FETCH $ UID
 S: \* 2 FETCH \(UID 2\)
 S: \* 3 FETCH \(UID 3\)
 S: 8 OK .*
+C: 9 SEARCH OR 9 2:7
+S: \* SEARCH 2 3
+S: 9 OK .*
+C: 9 UID SEARCH RETURN (COUNT) 4,5:6
+S: \* ESEARCH \(TAG "9"\) UID COUNT 0
+S: 9 OK .*
 C: 9 SEARCH CHARSET x-none TEXT a
 S: 9 NO \[BADCHARSET .*\] .*
 C: 10 COPY 1:2 Sent
