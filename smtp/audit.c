@@ -91,6 +91,21 @@ static struct audit_rcpt rcpt_record(const struct envelope *e, const struct env_
 	return out;
 }
 
+/* All that were accepted, and of the refused as many as there is room for. */
+static void add_rcpts(const struct envelope *e, struct arena *a, struct audit *out)
+{
+	uint32_t n = MIN(e->rcpts_n, (uint32_t)OP_RCPTS_MAX), refused = n - e->accepted_n;
+	out->rcpts = arena_array(a, n, sizeof *out->rcpts);
+	for (uint32_t i = 0; i < e->rcpts_n; i++) {
+		const struct env_rcpt *r = &e->rcpts[i];
+		if (r->refused && refused == 0) { continue; }
+		refused -= r->refused;
+		out->rcpts[out->rcpts_n] = rcpt_record(e, r);
+		if (out->kind == AUDIT_REFUSED) { out->rcpts[out->rcpts_n].outcome = RCPT_REFUSED; }
+		out->rcpts_n++;
+	}
+}
+
 /* What is known of the client. */
 static void fill_client(
 	struct session *s, uint8_t kind, struct str reply, struct arena *a, struct audit *out)
@@ -121,12 +136,7 @@ void audit_fill(
 	out->msgid = e->msgid;
 	out->author = e->author;
 	if (s->intake) { out->size = s->intake->size; }
-	out->rcpts = arena_array(a, e->rcpts_n, sizeof *out->rcpts);
-	out->rcpts_n = e->rcpts_n;
-	for (uint32_t i = 0; i < e->rcpts_n; i++) {
-		out->rcpts[i] = rcpt_record(e, &e->rcpts[i]);
-		if (kind == AUDIT_REFUSED) { out->rcpts[i].outcome = RCPT_REFUSED; }
-	}
+	add_rcpts(e, a, out);
 	add_checks(s, a, out);
 }
 

@@ -229,12 +229,35 @@ static void look_at_header(struct session *s)
 	if (!session_at(s, AT_SUBMIT)) { find_authors(in); } /* it judges them by itself */
 }
 
+static void judge_lines(struct session *s, unsigned faults)
+{
+	if (faults & (DOT_BARE_CR | DOT_BARE_LF)) {
+		intake_fail(s, REPLY_LINE_ENDS, STR(""));
+	} else if (faults & DOT_NUL) {
+		intake_fail(s, REPLY_NUL, STR(""));
+	} else if (faults & DOT_LINE_LONG) {
+		intake_fail(s, REPLY_TEXT_LINE_LONG, STR(""));
+	}
+}
+
+/* Only the body may be binary: in the header one would see lines where another sees none. */
+static void judge_header_lines(struct session *s)
+{
+	struct dot lines = {.line_max = TEXT_LINE_MAX, .chunk = true};
+	struct str header = str_sub(buf_view(&s->intake->header), 0, s->intake->header_len), run;
+	if (!s->intake->dot.binary) { return; } /* all its lines are looked at */
+	(void)dot_next(&lines, &header, &run);  /* a chunk has no end of its own */
+	judge_lines(s, lines.faults);
+}
+
 enum step receive_header(struct task *t)
 {
 	struct session *s = session_of(t);
 	struct intake *in = s->intake;
 	in->header_due = false;
 	t->step = in->resume;
+	judge_header_lines(s);
+	if (in->fault != REPLY_N) { return STEP_MORE; }
 	look_at_header(s);
 	policy_now(s, STAGE_HEADER);
 	if (s->run.action >= POLICY_DEFER) {
@@ -378,13 +401,7 @@ static void judge_text(struct session *s)
 {
 	struct intake *in = s->intake;
 	if (in->chunked && !in->dot.binary) { dot_at_line_start(&in->dot); }
-	if (in->dot.faults & (DOT_BARE_CR | DOT_BARE_LF)) {
-		intake_fail(s, REPLY_LINE_ENDS, STR(""));
-	} else if (in->dot.faults & DOT_NUL) {
-		intake_fail(s, REPLY_NUL, STR(""));
-	} else if (in->dot.faults & DOT_LINE_LONG) {
-		intake_fail(s, REPLY_TEXT_LINE_LONG, STR(""));
-	}
+	judge_lines(s, in->dot.faults);
 }
 
 /* The message ends with its header; the empty line behind it may be missing. */

@@ -459,6 +459,33 @@ static void test_bdat(void)
 	smtp_end(&f);
 }
 
+/* What a binary body may hold would end lines of a header for some readers only. */
+static void test_binary_header(void)
+{
+	static const struct {
+		struct str text;
+		const char *reply;
+	} cases[] = {
+		{STR("X: a\rFrom: b@example.org\r\n\r\nhello"), "550/5.6.0"},
+		{STR("X: a\nFrom: b@example.org\r\n\r\nhello"), "550/5.6.0"},
+		{STR("X: a\n\nFrom: b@example.org\r\n\r\nhello"), "550/5.6.0"},
+		{STR("X: a\0b\r\n\r\nhello"), "550/5.6.0"},
+		{STR("X: a\n\nhello"), "550/5.6.0"},
+		{STR("X: a\r\n\r\nhe\nl\rl\0o"), "250/2.0.0"},
+	};
+	mx("smtp.errors_max=100 smtp.errors_soft=100");
+	SAY(&f, HELLO);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct buf text = {0};
+		SAY(&f, "MAIL FROM:<> BODY=BINARYMIME\r\nRCPT TO:<one@example.test>\r\n");
+		buf_fmt(&text, "BDAT %zu LAST\r\n" FROM, cases[i].text.n + STR(FROM).n);
+		buf_str(&text, cases[i].text);
+		CHECK_STR(smtp_say(&f, buf_view(&text)), str_of(cases[i].reply));
+		buf_fini(&text);
+	}
+	smtp_end(&f);
+}
+
 static void test_bdat_too_big(void)
 {
 	struct buf text = {0};
@@ -514,6 +541,22 @@ static void test_lmtp(void)
 	f.deliver_rc = ERR_FULL;
 	SAY(&f, MAIL "RCPT TO:<one@example.test>\r\nRCPT TO:<two@example.test>\r\nDATA\r\n");
 	CHECK_STR(SAY(&f, TEXT), STR("452/4.3.1 452/4.3.1"));
+	smtp_end(&f);
+}
+
+/* As many good ones as there may be, and bad ones besides: their record has room for so many. */
+static void test_lmtp_recipients(void)
+{
+	struct buf text = {0};
+	smtp_start(&f, ROLE_MX, "smtp.errors_max=100 smtp.errors_soft=100");
+	smtp_connect(&f, LISTEN_LMTP);
+	SAY(&f, "LHLO x\r\n" MAIL "RCPT TO:<nobody@example.test>\r\n");
+	for (int i = 0; i < 1000; i++) { buf_str(&text, STR("RCPT TO:<one@example.test>\r\n")); }
+	CHECK(str_ends(smtp_say(&f, buf_view(&text)), STR("250/2.1.5")));
+	struct str got = SAY(&f, "DATA\r\n" TEXT);
+	CHECK(str_ends(got, STR("250/2.0.0")));
+	CHECK_INT(f.delivers, 1);
+	buf_fini(&text);
 	smtp_end(&f);
 }
 
@@ -844,10 +887,12 @@ int main(int argc, char **argv)
 		{"loops", test_loops},
 		{"odd messages", test_odd_messages},
 		{"BDAT", test_bdat},
+		{"binary bodies have no binary header", test_binary_header},
 		{"BDAT that is too big", test_bdat_too_big},
 		{"STARTTLS", test_starttls},
 		{"text behind STARTTLS", test_starttls_injection},
 		{"LMTP", test_lmtp},
+		{"LMTP to as many as there may be", test_lmtp_recipients},
 		{"submission", test_submission},
 		{"authors", test_authors},
 		{"the dialogue of AUTH", test_auth_dialogue},
