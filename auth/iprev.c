@@ -12,7 +12,8 @@ const char *iprev_result_name(enum iprev_result r)
 void iprev_start(struct iprev *i, struct dns *dns, struct dns_budget *budget, struct task *t,
 	struct arena *a, const struct net_addr *addr)
 {
-	*i = (struct iprev){.name = STR(""),
+	*i = (struct iprev){.result = IPREV_TEMPERROR, /* as long as nobody knows better */
+		.name = STR(""),
 		.dns = dns,
 		.budget = budget,
 		.task = t,

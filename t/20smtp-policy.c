@@ -2,6 +2,7 @@
    recorded. The clock stands still and a zone answers. */
 #include "t/tap.h"
 
+#include "auth/iprev.h"
 #include "smtp/policy_look.h"
 #include "smtp/policy_rules.h"
 #include "smtp/receive.h"
@@ -759,6 +760,19 @@ static void test_reload_off(void)
 	smtp_end(&f);
 }
 
+/* What was not looked at to its end has not passed. */
+static void test_reload_iprev_off(void)
+{
+	struct session *s = begin_waiting();
+	CHECK(loads("policy.dnsbl", "off"));
+	CHECK_INT(policy_step(s), 0);
+	CHECK(s->iprev != NULL);
+	CHECK(loads("policy.iprev", "off"));
+	CHECK_INT(policy_step(s), 1);
+	CHECK(s->iprev->result != IPREV_PASS);
+	smtp_end(&f);
+}
+
 static void test_abandon(void)
 {
 	begin_waiting();
@@ -788,6 +802,7 @@ int main(int argc, char **argv)
 		{"PROXY", test_proxy},
 		{"a reload while a check waits", test_reload},
 		{"a check is turned off while it waits", test_reload_off},
+		{"iprev is turned off while it waits", test_reload_iprev_off},
 		{"an end while a check waits", test_abandon},
 	};
 	return tap_run(cases, COUNT(cases), argc, argv);
