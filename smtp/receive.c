@@ -16,7 +16,7 @@ enum {
 	WIDE_FROM = 32 * 1024, /* a message that is longer is read in larger pieces */
 	WIDE_READ = 64 * 1024,
 	OP_OVERHEAD = 8 * 1024, /* of an operation's frame: fixed fields */
-	RCPT_OVERHEAD = 64,     /* per recipient: lengths and numbers */
+	RCPT_OVERHEAD = 64,     /* per recipient and per check: lengths and numbers */
 	AUTHOR_TEXT_MAX = 1000  /* octets of From in the audit record */
 };
 
@@ -364,6 +364,11 @@ static bool fits(const struct op_deliver *op)
 	for (uint32_t i = 0; i < op->audit.rcpts_n; i++) {
 		const struct audit_rcpt *r = &op->audit.rcpts[i];
 		n += RCPT_OVERHEAD + r->rcpt.n + r->detail.n;
+	}
+	for (uint32_t i = 0; i < op->audit.checks_n; i++) {
+		const struct audit_check *c = &op->audit.checks[i];
+		n += RCPT_OVERHEAD + c->name.n + c->result.n + c->detail.n + c->action.n +
+		     c->except.n;
 	}
 	return n < LINK_MSG_MAX;
 }
