@@ -92,21 +92,15 @@ static bool is_address(struct str s)
 
 /* --- octets --- */
 
-/* U+0080 to U+009F */
-static bool is_c1_control(struct str s)
-{
-	return s.n >= 2 && s.p[0] == '\xc2' && (unsigned char)s.p[1] < 0xa0;
-}
-
 /* Copy with `special` ones behind a backslash; what may not pass becomes "?". */
 static void escape(struct writer *w, struct str s, const char *special, struct buf *out)
 {
 	while (s.n) {
 		char c = s.p[0];
 		size_t n = utf8_len(s);
-		if (n > 1 && w->utf8 && !is_c1_control(s)) {
+		if (n > 1 && w->utf8 && plain_len(s)) {
 			buf_add(out, s.p, n);
-		} else if (n != 1 || (unsigned char)c < 0x20 || c == 0x7f) {
+		} else if (n != 1 || plain_len(s) == 0) {
 			buf_chr(out, '?');
 		} else {
 			if (strchr(special, c)) { buf_chr(out, '\\'); }

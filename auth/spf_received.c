@@ -30,11 +30,10 @@ static void escape(struct str s, const char *special, struct buf *out)
 	s = str_sub(s, 0, VALUE_MAX_OCTETS);
 	while (s.n) {
 		unsigned char c = (unsigned char)s.p[0];
-		size_t n = MAX(utf8_len(s), (size_t)1);
-		bool good = n > 1 || (c >= ' ' && c <= '~');
-		if (good && strchr(special, c)) { buf_chr(out, '\\'); }
-		buf_str(out, good ? str_sub(s, 0, n) : STR("?"));
-		s = str_skip(s, n);
+		size_t n = plain_len(s);
+		if (n && strchr(special, c)) { buf_chr(out, '\\'); }
+		buf_str(out, n ? str_sub(s, 0, n) : STR("?"));
+		s = str_skip(s, MAX(utf8_len(s), (size_t)1));
 	}
 	if (cut) { buf_str(out, STR("...")); }
 }

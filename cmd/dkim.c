@@ -85,13 +85,11 @@ static void print_value(const char *name, struct str value)
 {
 	if (value.n == 0) { return; }
 	printf("  %-9s ", name);
-	for (size_t i = 0; i < value.n; i++) { /* a stranger's octets, on a terminal */
-		unsigned char c = (unsigned char)value.p[i];
-		if (c < 0x20 || c == 0x7f) {
-			printf("\\x%02x", c);
-		} else {
-			putchar(c);
-		}
+	while (value.n) { /* a stranger's octets, on a terminal */
+		size_t n = plain_len(value);
+		if (n == 0) { printf("\\x%02x", (unsigned char)value.p[0]); }
+		printf("%.*s", (int)n, value.p);
+		value = str_skip(value, MAX(n, (size_t)1));
 	}
 	printf("\n");
 }

@@ -77,12 +77,10 @@ static void warnings(const struct dmarc_step *s, struct buf *out)
 
 static void line(const char *name, struct str value)
 {
-	printf("%-13s", name);
-	for (size_t i = 0; i < value.n; i++) {
-		unsigned char c = (unsigned char)value.p[i];
-		putchar(c < ' ' || c == 127 ? '?' : c);
-	}
-	putchar('\n');
+	struct buf out = {0};
+	buf_plain(&out, value);
+	printf("%-13s%.*s\n", name, STR_ARG(buf_view(&out)));
+	buf_fini(&out);
 }
 
 static void print_step(const struct dmarc_step *s)

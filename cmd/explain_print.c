@@ -65,28 +65,20 @@ static bool is_child(struct str parent, struct str name, struct str *last_out)
 
 /* --- text --- */
 
-static void put_clean(struct buf *out, struct str s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-		buf_chr(out, c < 0x20 || c == 0x7f ? '?' : (char)c);
-	}
-}
-
 void explain_clean(struct str text, struct buf *out)
 {
 	struct str line;
 	while (str_cut(&text, '\n', &line)) {
-		put_clean(out, line);
+		buf_plain(out, line);
 		buf_chr(out, '\n');
 	}
-	put_clean(out, text);
+	buf_plain(out, text);
 }
 
 static void put_name(struct buf *out, unsigned depth, struct str name)
 {
 	for (unsigned i = 0; i <= depth; i++) { buf_str(out, STR("  ")); }
-	put_clean(out, name);
+	buf_plain(out, name);
 	size_t width = NAME_WIDTH > 2 * depth ? NAME_WIDTH - 2 * depth : 0;
 	for (size_t i = name.n; i < width; i++) { buf_chr(out, ' '); }
 	buf_chr(out, ' ');
@@ -96,7 +88,7 @@ static void put_line(struct buf *out, const char *name, struct str value)
 {
 	if (value.n == 0) { return; }
 	put_name(out, 0, str_of(name));
-	put_clean(out, value);
+	buf_plain(out, value);
 	buf_chr(out, '\n');
 }
 
@@ -107,19 +99,19 @@ static void put_checks(struct buf *out, const struct audit *au, struct str paren
 		const struct audit_check *c = &au->checks[i];
 		if (!is_child(parent, c->name, &last)) { continue; }
 		put_name(out, depth, last);
-		put_clean(out, c->result);
+		buf_plain(out, c->result);
 		if (c->action.n) {
 			buf_str(out, STR(" -> "));
-			put_clean(out, c->action);
+			buf_plain(out, c->action);
 		}
 		if (c->except.n) {
 			buf_str(out, STR(" (not applied: "));
-			put_clean(out, c->except);
+			buf_plain(out, c->except);
 			buf_chr(out, ')');
 		}
 		if (c->detail.n) {
 			buf_str(out, STR(": "));
-			put_clean(out, c->detail);
+			buf_plain(out, c->detail);
 		}
 		buf_chr(out, '\n');
 		put_checks(out, au, c->name, depth + 1);
@@ -132,14 +124,14 @@ static void put_rcpt(struct buf *out, struct snap *sn, struct arena *a, const st
 	struct queue_item it;
 	put_name(out, 0, STR("to"));
 	buf_chr(out, '<');
-	put_clean(out, r->rcpt);
+	buf_plain(out, r->rcpt);
 	buf_str(out, STR("> "));
 	buf_str(out, word(outcomes, COUNT(outcomes), r->outcome));
 	if (r->mid) {
 		struct place p = place_of(sn, a, r->mid);
-		buf_fmt(out, ": %.*s%s%.*s, UID %u", STR_ARG(p.login), p.login.n ? " " : "",
-			STR_ARG(p.mailbox.n ? p.mailbox : STR("in a mailbox that is gone")),
-			r->uid);
+		buf_fmt(out, ": %.*s%s", STR_ARG(p.login), p.login.n ? " " : "");
+		buf_plain(out, p.mailbox.n ? p.mailbox : STR("in a mailbox that is gone"));
+		buf_fmt(out, ", UID %u", r->uid);
 	}
 	if (r->qid) {
 		buf_fmt(out, ", queue id %s%s", id_text(r->qid, id),
@@ -147,7 +139,7 @@ static void put_rcpt(struct buf *out, struct snap *sn, struct arena *a, const st
 	}
 	if (r->detail.n) {
 		buf_str(out, STR(": "));
-		put_clean(out, r->detail);
+		buf_plain(out, r->detail);
 	}
 	buf_chr(out, '\n');
 }
@@ -156,10 +148,10 @@ static void put_client(struct buf *out, const struct audit *au)
 {
 	if (au->peer.n == 0 && au->client.n == 0) { return; }
 	put_name(out, 0, STR("client"));
-	put_clean(out, au->peer);
+	buf_plain(out, au->peer);
 	if (au->client.n) {
 		buf_str(out, STR(" ("));
-		put_clean(out, au->client);
+		buf_plain(out, au->client);
 		buf_chr(out, ')');
 	}
 	buf_chr(out, '\n');
@@ -179,7 +171,7 @@ void explain_text(struct snap *sn, struct arena *a, const struct audit *au, stru
 	if (au->from.n || au->rcpts_n || au->size) {
 		put_name(out, 0, STR("sender"));
 		buf_chr(out, '<');
-		put_clean(out, au->from);
+		buf_plain(out, au->from);
 		buf_str(out, STR(">\n"));
 	}
 	put_line(out, "author", au->author);

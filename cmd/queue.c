@@ -39,13 +39,16 @@ static void print_rcpt(const struct queue_rcpt *r, bool json, bool first)
 		fwrite(out.p, 1, out.n, stdout);
 		buf_fini(&out);
 	} else {
+		struct buf said = {0};
 		printf("    to %.*s  %s, %u tries, %s\n", STR_ARG(r->rcpt),
 			r->held ? "held" : "next try", r->tries,
 			r->held ? "until released" : buf_cstr(&next));
-		if (r->last_reply.n) {
+		buf_plain(&said, r->last_reply);
+		if (said.n) {
 			printf("       %.*s said: %.*s\n", STR_ARG(r->last_host),
-				STR_ARG(r->last_reply));
+				STR_ARG(buf_view(&said)));
 		}
+		buf_fini(&said);
 	}
 	buf_fini(&next);
 	buf_fini(&expires);

@@ -67,12 +67,10 @@ static const char *identity_name(const struct spf_check *c)
 
 static void line(const char *name, struct str value)
 {
-	printf("  %-12s", name);
-	for (size_t i = 0; i < value.n; i++) {
-		unsigned char c = (unsigned char)value.p[i];
-		putchar(c < ' ' || c == 127 ? '?' : c);
-	}
-	putchar('\n');
+	struct buf out = {0};
+	buf_plain(&out, value);
+	printf("  %-12s%.*s\n", name, STR_ARG(buf_view(&out)));
+	buf_fini(&out);
 }
 
 static void print_lookup(const struct spf_lookup *l, struct buf *out)

@@ -42,6 +42,15 @@ void buf_chr(struct buf *b, char c)
 	b->n++;
 }
 
+void buf_plain(struct buf *b, struct str s)
+{
+	while (s.n) {
+		size_t n = utf8_len(s);
+		buf_str(b, plain_len(s) ? str_sub(s, 0, n) : STR("?"));
+		s = str_skip(s, n ? n : 1);
+	}
+}
+
 void buf_fmt(struct buf *b, const char *fmt, ...)
 {
 	va_list ap, again;

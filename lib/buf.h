@@ -23,6 +23,9 @@ static inline void buf_str(struct buf *b, struct str s)
 	buf_add(b, s.p, s.n);
 }
 void buf_chr(struct buf *b, char c);
+/* A stranger's text for people to read: octets that are not UTF-8 and control characters become
+   "?". */
+void buf_plain(struct buf *b, struct str s);
 void buf_fmt(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Decimal digits of `v`. */
 void buf_u64(struct buf *b, uint64_t v);

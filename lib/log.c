@@ -28,16 +28,6 @@ void log_sink(void (*fn)(void *ctx, struct str line), void *ctx)
 	sink_ctx = ctx;
 }
 
-/* What may stand in a line as it is: UTF-8 without the control characters C0 and C1, which
-   terminals act on. */
-static size_t plain_len(struct str s)
-{
-	unsigned char c = (unsigned char)s.p[0];
-	size_t n = utf8_len(s);
-	bool c1 = n == 2 && c == 0xc2 && (unsigned char)s.p[1] < 0xa0;
-	return c < 0x20 || c == 0x7f || c1 ? 0 : n;
-}
-
 static void escape(struct str s, struct buf *out)
 {
 	while (s.n && out->n < LINE_MAX_OCTETS) {

@@ -147,3 +147,11 @@ size_t utf8_len(struct str s)
 	bool outside = (p[0] == 0xed && p[1] >= 0xa0) || (p[0] == 0xf4 && p[1] >= 0x90);
 	return overlong || outside ? 0 : n;
 }
+
+size_t plain_len(struct str s)
+{
+	size_t n = utf8_len(s);
+	unsigned char c = n ? (unsigned char)s.p[0] : 0;
+	bool c1 = n == 2 && c == 0xc2 && (unsigned char)s.p[1] < 0xa0;
+	return c < 0x20 || c == 0x7f || c1 ? 0 : n;
+}

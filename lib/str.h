@@ -57,6 +57,8 @@ bool str_u64(struct str s, uint64_t max, uint64_t *out);
 /* Octets of the UTF-8 sequence at the start of `s` (RFC 3629: no overlong forms, no surrogates); 0
    when there is none or `s` is empty. */
 size_t utf8_len(struct str s);
+/* The same, but 0 for the control characters C0, DEL and C1 as well, which terminals act on. */
+size_t plain_len(struct str s);
 
 static inline char ascii_lower(char c)
 {

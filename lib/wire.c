@@ -185,8 +185,8 @@ void json_str(struct str s, struct buf *out)
 		if (n == 0) {
 			buf_str(out, STR("\xef\xbf\xbd"));
 			n = 1;
-		} else if (c < 0x20 || c == 0x7f) {
-			buf_fmt(out, "\\u%04x", c);
+		} else if (plain_len(s) == 0) { /* of two octets they are the last one's number */
+			buf_fmt(out, "\\u%04x", (unsigned char)s.p[n - 1]);
 		} else {
 			if (c == '"' || c == '\\') { buf_chr(out, '\\'); }
 			buf_add(out, s.p, n);

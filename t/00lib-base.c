@@ -24,6 +24,17 @@ static void test_str(void)
 	CHECK_STR(str_skip(STR("abc"), 9), STR(""));
 }
 
+/* A terminal acts on CSI, as one octet and as U+009B, as much as on ESC [. */
+static void test_plain(void)
+{
+	struct buf b = {0};
+	buf_plain(&b, STR("a\x1b[2J \xc2\x9b"
+			  "2J \x9b"
+			  "2J \x7f\0\r\n\t \xc3\xbc \xc2\xa0\xe2\x82\xac"));
+	CHECK_STR(buf_view(&b), STR("a?[2J ?2J ?2J ????? \xc3\xbc \xc2\xa0\xe2\x82\xac"));
+	buf_fini(&b);
+}
+
 static void test_buf(void)
 {
 	struct buf b = {0};
@@ -91,6 +102,7 @@ int main(int argc, char **argv)
 	static const struct tap_case cases[] = {
 		{"str", test_str},
 		{"buf", test_buf},
+		{"plain text", test_plain},
 		{"arena", test_arena},
 		{"map", test_map},
 		{"list", test_list},
