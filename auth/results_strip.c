@@ -31,23 +31,27 @@ static bool ends_here(struct str rest)
 	return rest.n == 0 || !(name_char(rest.p[0]) || rest.p[0] == '.');
 }
 
+/* How comments are read: as the grammar has it, or as simple readers do, to the first ")". */
+enum reading { NESTED, SIMPLE };
+
 /* Comments are skipped; an open bracket that is never closed is just an octet. */
-static bool skip_comment(struct str *rest, bool *comments)
+static bool skip_comment(struct str *rest, enum reading how, bool *comments)
 {
 	if (!*comments || rest->p[0] != '(') { return false; }
-	*comments = head_comment_closed(*rest);
-	if (*comments) { *rest = str_skip(*rest, head_comment_length(*rest)); }
-	return *comments;
+	ptrdiff_t end = str_chr(*rest, ')');
+	*comments = how == SIMPLE ? end >= 0 : head_comment_closed(*rest);
+	if (!*comments) { return false; }
+	*rest = str_skip(*rest, how == SIMPLE ? (size_t)end + 1 : head_comment_length(*rest));
+	return true;
 }
 
-/* Is `id` the first name in the value? */
-static bool names(struct str rest, struct str id)
+static bool reads_as(struct str rest, struct str id, enum reading how)
 {
 	bool comments = true;
 	size_t at = 0;
 	while (rest.n && at < id.n) {
 		char c = rest.p[0];
-		if (skip_comment(&rest, &comments)) { continue; }
+		if (skip_comment(&rest, how, &comments)) { continue; }
 		if (ascii_lower(c) == ascii_lower(id.p[at])) {
 			at++;
 		} else if (at == 0 ? name_char(c) : !overlooked(c)) {
@@ -56,6 +60,12 @@ static bool names(struct str rest, struct str id)
 		rest = str_skip(rest, 1);
 	}
 	return at == id.n && ends_here(rest);
+}
+
+/* Is `id` the first name in the value? */
+static bool names(struct str value, struct str id)
+{
+	return reads_as(value, id, NESTED) || reads_as(value, id, SIMPLE);
 }
 
 /* The first word as a domain in its one form. */
