@@ -87,14 +87,6 @@ static bool names_encoded(struct str value, const struct claim *c)
 	return same;
 }
 
-static bool has_octets_beyond_ascii(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		if ((unsigned char)s.p[i] >= 0x80) { return true; }
-	}
-	return false;
-}
-
 /* Some decode encoded-words before they look at the structure. */
 static bool names_decoded(struct str value, const struct claim *c)
 {
@@ -109,7 +101,7 @@ static bool claims(struct str value, const struct claim *c)
 {
 	struct str front = str_sub(value, 0, LOOKED_AT);
 	if (names(value, c->id) || (c->utf8 && names(value, c->ascii_id))) { return true; }
-	if (has_octets_beyond_ascii(front) && names_encoded(value, c)) { return true; }
+	if (!str_ascii(front) && names_encoded(value, c)) { return true; }
 	return str_find(front, STR("=?")) >= 0 && names_decoded(value, c);
 }
 

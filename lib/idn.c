@@ -7,14 +7,6 @@
 
 enum { DOMAIN_MAX = 253, LABEL_MAX = 63, UTF8_MAX = 4 * DOMAIN_MAX };
 
-static bool is_ascii(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		if ((unsigned char)s.p[i] >= 0x80) { return false; }
-	}
-	return true;
-}
-
 static bool label_char(char c)
 {
 	return ascii_alpha(c) || ascii_digit(c) || c == '-' || c == '_';
@@ -40,7 +32,7 @@ static int ascii_domain(struct str s, struct arena *a, struct str *out)
 
 int idn_domain(struct str domain, struct arena *a, struct str *out)
 {
-	if (is_ascii(domain)) { return ascii_domain(domain, a, out); }
+	if (str_ascii(domain)) { return ascii_domain(domain, a, out); }
 	if (domain.n > UTF8_MAX || str_chr(domain, '\0') >= 0 || !utf8_valid(domain)) {
 		return ERR_SYNTAX;
 	}

@@ -130,6 +130,14 @@ bool str_u64(struct str s, uint64_t max, uint64_t *out)
 	return true;
 }
 
+bool str_ascii(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if ((unsigned char)s.p[i] >= 0x80) { return false; }
+	}
+	return true;
+}
+
 size_t utf8_len(struct str s)
 {
 	const unsigned char *p = (const unsigned char *)s.p;

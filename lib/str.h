@@ -59,6 +59,8 @@ bool str_u64(struct str s, uint64_t max, uint64_t *out);
 size_t utf8_len(struct str s);
 /* The same, but 0 for the control characters C0, DEL and C1 as well, which terminals act on. */
 size_t plain_len(struct str s);
+/* Is no octet of it above 127? */
+bool str_ascii(struct str s);
 
 static inline char ascii_lower(char c)
 {

@@ -137,14 +137,6 @@ static struct str join(const struct path *p, struct arena *a)
 	return arena_fmt(a, "%.*s@%.*s", (int)n, q, STR_ARG(p->domain));
 }
 
-static bool has_utf8(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		if ((unsigned char)s.p[i] >= 0x80) { return true; }
-	}
-	return false;
-}
-
 static int cut_mailbox(struct str *rest, struct arena *a, struct path *out)
 {
 	if (rest->n > 2 * PATH_MAX_LEN) { *rest = str_sub(*rest, 0, 2 * PATH_MAX_LEN); }
@@ -163,7 +155,7 @@ static int cut_mailbox(struct str *rest, struct arena *a, struct path *out)
 	out->kind = PATH_MAILBOX;
 	out->local = arena_dup(a, out->local);
 	out->text = join(out, a);
-	out->utf8 = has_utf8(out->text);
+	out->utf8 = !str_ascii(out->text);
 	return out->text.n <= PATH_MAX_LEN ? 0 : ERR_LIMIT;
 }
 

@@ -9,23 +9,15 @@
 
 /* --- Received --- */
 
-static bool is_ascii(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		if ((unsigned char)s.p[i] >= 0x80) { return false; }
-	}
-	return true;
-}
-
 /* "from helo (name [ip])" (RFC 5321 4.4 Extended-Domain). A name that is none is not repeated. */
 static void add_from(const struct trace *t, struct buf *out)
 {
-	bool good = is_ascii(t->helo) && (path_is_domain(t->helo) || path_is_literal(t->helo));
+	bool good = str_ascii(t->helo) && (path_is_domain(t->helo) || path_is_literal(t->helo));
 	struct str addr = t->addr.n ? t->addr : STR("local");
 	buf_str(out, STR("Received: from "));
 	buf_str(out, good ? t->helo : t->addr.n ? t->addr : STR("unknown"));
 	buf_str(out, STR(" ("));
-	if (is_ascii(t->name) && path_is_domain(t->name)) {
+	if (str_ascii(t->name) && path_is_domain(t->name)) {
 		buf_str(out, t->name);
 		buf_chr(out, ' ');
 	}
