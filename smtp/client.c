@@ -21,52 +21,66 @@ static struct client *client_of(struct task *t)
 
 /* --- ends --- */
 
-static enum step finish(
-	struct client *c, enum client_result result, struct str reply, bool permanent)
+static enum step finish(struct client *c, enum client_result result, struct str reply)
 {
 	c->result = result;
 	c->reply = arena_dup(&c->arena, str_sub(reply, 0, TEXT_MAX));
-	c->reply_permanent = permanent;
 	return STEP_DONE;
 }
 
-static enum step finish_by_reply(struct client *c, enum client_result result)
+/* RFC 5321 4.1.1.10: whoever listens still is told that we leave. */
+static enum step quit(struct client *c)
+{
+	conn_put(c->task.conn, STR("QUIT\r\n"));
+	return STEP_CLOSE;
+}
+
+/* This host will not do, says it or do we. */
+static enum step refused(struct client *c)
 {
 	struct buf b = {0};
 	client_reply_text(&c->in, TEXT_MAX, &b);
-	enum step next = finish(c, result, buf_view(&b), c->in.code >= 500);
+	(void)finish(c, CLIENT_NO_HOST, buf_view(&b)); /* not at once, but by QUIT */
 	buf_fini(&b);
-	return next;
+	c->reply_said = true;
+	return quit(c);
+}
+
+static enum step unfit(struct client *c, const char *why)
+{
+	(void)finish(c, CLIENT_NO_HOST, str_of(why)); /* not at once, but by QUIT */
+	return quit(c);
 }
 
 /* Every recipient without a code gets this one, and the session is over politely. */
-static enum step finish_all(struct client *c, int code, struct str text)
+static enum step finish_all(struct client *c, int code, struct str text, bool said)
 {
 	text = arena_dup(&c->arena, str_sub(text, 0, TEXT_MAX));
 	for (size_t i = 0; i < c->rcpts_n; i++) {
 		if (c->rcpts[i].code == 0) {
 			c->rcpts[i].code = code;
 			c->rcpts[i].reply = text;
+			c->rcpts[i].said = said;
 		}
 	}
 	c->result = CLIENT_ANSWERED;
-	conn_put(c->task.conn, STR("QUIT\r\n"));
-	return STEP_CLOSE;
+	return quit(c);
 }
 
 static enum step finish_all_by_reply(struct client *c)
 {
 	struct buf b = {0};
 	client_reply_text(&c->in, TEXT_MAX, &b);
-	enum step next = finish_all(c, c->in.code, buf_view(&b));
+	enum step next = finish_all(c, c->in.code, buf_view(&b), true);
 	buf_fini(&b);
 	return next;
 }
 
-static enum step lost(struct client *c, const char *how)
+/* There is nobody to talk to any more; `status` of RFC 3463. */
+static enum step lost(struct client *c, const char *status, const char *how)
 {
-	struct str text = arena_fmt(&c->arena, "%.*s: %s", STR_ARG(c->host), how);
-	return finish(c, c->in_body ? CLIENT_LOST : CLIENT_NO_HOST, text, false);
+	struct str text = arena_fmt(&c->arena, "%s %.*s: %s", status, STR_ARG(c->host), how);
+	return finish(c, c->in_body ? CLIENT_LOST : CLIENT_NO_HOST, text);
 }
 
 /* --- reading replies --- */
@@ -79,12 +93,12 @@ static enum step read_reply(struct task *t)
 	while (!whole && (rc = conn_line(t->conn, LINE_MAX, &line)) == 1) {
 		whole = client_reply_line(&c->in, line);
 	}
-	if (rc < 0 || whole < 0) { return lost(c, "the server's reply is malformed"); }
+	if (rc < 0 || whole < 0) { return lost(c, "4.5.0", "the server's reply is malformed"); }
 	if (whole) { return c->after(c); }
 	switch (conn_status(t->conn)) {
 	case CONN_OPEN: return STEP_IN;
-	case CONN_TIMEOUT: return lost(c, "timed out waiting for a reply");
-	default: return lost(c, "the server closed the connection");
+	case CONN_TIMEOUT: return lost(c, "4.4.2", "timed out waiting for a reply");
+	default: return lost(c, "4.4.2", "the server closed the connection");
 	}
 }
 
@@ -151,11 +165,11 @@ static enum step send_body(struct task *t)
 {
 	struct client *c = client_of(t);
 	if (conn_status(t->conn) != CONN_OPEN) {
-		return lost(c, "the connection broke while sending the message");
+		return lost(c, "4.4.2", "the connection broke while sending the message");
 	}
 	conn_deadline(t->conn, BLOCK_US);
 	int rc = fill_output(c);
-	if (rc < 0) { return lost(c, "the stored message could not be read"); }
+	if (rc < 0) { return lost(c, "4.3.0", "the stored message could not be read"); }
 	if (rc == 0) { return STEP_OUT; }
 	if (!c->chunked) { return body_end(c); }
 	c->in_body = true;
@@ -165,9 +179,9 @@ static enum step send_body(struct task *t)
 static enum step step_data_go(struct client *c)
 {
 	if (c->in.code >= 400) { return finish_all_by_reply(c); }
-	/* a 250 here is no promise for a message that was never sent */
+	/* a 250 here is no promise: nothing has been sent */
 	if (c->in.code != 354) {
-		return lost(c, "the server answered DATA with neither yes nor no");
+		return lost(c, "4.5.0", "the server did not ask for the message");
 	}
 	c->line_start = true;
 	c->task.step = send_body;
@@ -209,14 +223,27 @@ static void put_rcpt(struct client *c, const struct client_rcpt *r)
 	buf_fmt(out, "RCPT TO:<%.*s>", STR_ARG(r->rcpt));
 	if (c->offers_dsn) {
 		put_notify(out, r->notify);
-		if (r->orcpt.n) { buf_fmt(out, " ORCPT=%.*s", STR_ARG(r->orcpt)); }
+		if (r->orcpt.n && (c->offers_utf8 || str_ascii(r->orcpt))) {
+			buf_fmt(out, " ORCPT=%.*s", STR_ARG(r->orcpt));
+		}
 	}
 	buf_str(out, STR("\r\n"));
 }
 
 static enum step step_reset(struct client *c)
 {
-	return finish_all(c, 0, STR(""));
+	return finish_all(c, 0, STR(""), false);
+}
+
+/* An old way to say that there are too many recipients (RFC 5321 4.5.3.1.10): once some have been
+   taken, the others get their turn later. */
+static int rcpt_code(const struct client *c)
+{
+	struct str status = client_reply_status(&c->in);
+	bool taken = false;
+	for (size_t i = 0; i + 1 < c->at; i++) { taken |= c->rcpts[i].code == 0; }
+	bool too_many = c->in.code == 552 && (status.n == 0 || str_eq(status, STR("5.5.3")));
+	return taken && too_many ? 452 : c->in.code;
 }
 
 static enum step step_rcpt(struct client *c)
@@ -226,7 +253,8 @@ static enum step step_rcpt(struct client *c)
 	if (c->in.code >= 300) {
 		struct buf b = {0};
 		client_reply_text(&c->in, TEXT_MAX, &b);
-		r->code = c->in.code;
+		r->code = rcpt_code(c);
+		r->said = true;
 		r->reply = arena_dup(&c->arena, buf_view(&b));
 		buf_fini(&b);
 	}
@@ -240,7 +268,7 @@ static enum step step_rcpt(struct client *c)
 
 static enum step step_mailed(struct client *c)
 {
-	if (c->in.code >= 300 && c->in.code < 500) { return finish_by_reply(c, CLIENT_NO_HOST); }
+	if (c->in.code >= 300 && c->in.code < 500) { return refused(c); }
 	if (c->in.code >= 500) { return finish_all_by_reply(c); }
 	for (size_t i = 0; i < (c->offers_pipelining ? c->rcpts_n : 1); i++) {
 		put_rcpt(c, &c->rcpts[i]);
@@ -253,10 +281,10 @@ static enum step step_mailed(struct client *c)
 static const char *impossible(const struct client *c)
 {
 	if ((c->body & BODY_BINARY) && !(c->offers_chunking && c->offers_binary)) {
-		return "554 5.6.3 the message is binary and the server does not take BINARYMIME";
+		return "5.6.3 the message is binary and the server does not take BINARYMIME";
 	}
 	if ((c->body & BODY_SMTPUTF8) && !c->offers_utf8) {
-		return "550 5.6.7 the message needs SMTPUTF8 and the server does not offer it";
+		return "5.6.7 the message needs SMTPUTF8 and the server does not offer it";
 	}
 	return NULL;
 }
@@ -265,7 +293,7 @@ static enum step step_mail(struct client *c)
 {
 	struct buf *out = conn_out(c->task.conn);
 	const char *no = impossible(c);
-	if (no) { return finish_all(c, 550, str_of(no)); }
+	if (no) { return finish_all(c, 550, str_of(no), false); }
 	c->chunked = (c->body & BODY_BINARY) != 0;
 	c->dsn_passed_on = c->offers_dsn;
 	buf_fmt(out, "MAIL FROM:<%.*s>", STR_ARG(c->from));
@@ -290,7 +318,7 @@ static enum step step_mail(struct client *c)
 
 static enum step step_authed(struct client *c)
 {
-	return c->in.code == 235 ? step_mail(c) : finish_by_reply(c, CLIENT_NO_HOST);
+	return c->in.code == 235 ? step_mail(c) : refused(c);
 }
 
 static bool offers_mechanism(const struct client *c, struct str name)
@@ -324,8 +352,7 @@ static enum step step_auth(struct client *c)
 {
 	struct conn *conn = c->task.conn;
 	if (!conn_is_tls(conn) && !net_addr_is_loopback(conn_peer(conn))) {
-		return finish(c, CLIENT_NO_HOST,
-			STR("no TLS: the password is not sent in the clear"), false);
+		return unfit(c, "4.7.0 no TLS: the password is not sent in the clear");
 	}
 	if (offers_mechanism(c, STR("PLAIN"))) {
 		struct buf plain = {0};
@@ -344,8 +371,7 @@ static enum step step_auth(struct client *c)
 		conn_put(conn, STR("AUTH LOGIN\r\n"));
 		return await(c, COMMAND_US, step_auth_user);
 	}
-	return finish(
-		c, CLIENT_NO_HOST, STR("the server offers neither AUTH PLAIN nor LOGIN"), false);
+	return unfit(c, "4.7.0 the server offers neither AUTH PLAIN nor LOGIN");
 }
 
 /* --- greeting, EHLO, TLS --- */
@@ -355,7 +381,7 @@ static enum step tls_done(struct task *t)
 	struct client *c = client_of(t);
 	if (t->rc < 0) {
 		return finish(c, c->tls == CLIENT_TLS_MAY ? CLIENT_NO_TLS : CLIENT_NO_HOST,
-			STR("the TLS handshake failed"), false);
+			STR("4.7.5 the TLS handshake failed"));
 	}
 	c->used_tls = true;
 	return c->tls == CLIENT_TLS_IMPLICIT ? await(c, GREETING_US, step_ehlo) : step_ehlo(c);
@@ -365,7 +391,7 @@ static enum step start_tls(struct client *c)
 {
 	c->task.step = tls_done;
 	if (conn_start_tls(c->task.conn, &c->task, c->tls_ctx, c->host) < 0) {
-		return lost(c, "the server sent more than its reply to STARTTLS");
+		return lost(c, "4.7.0", "the server sent more than its reply to STARTTLS");
 	}
 	return STEP_WAIT;
 }
@@ -373,7 +399,7 @@ static enum step start_tls(struct client *c)
 static enum step step_starttls(struct client *c)
 {
 	if (c->in.code == 220) { return start_tls(c); }
-	if (c->tls == CLIENT_TLS_MUST) { return finish_by_reply(c, CLIENT_NO_HOST); }
+	if (c->tls == CLIENT_TLS_MUST) { return refused(c); }
 	return c->user.n ? step_auth(c) : step_mail(c);
 }
 
@@ -394,7 +420,7 @@ static void note_offers(struct client *c)
 static enum step step_greeted(struct client *c)
 {
 	struct str params;
-	if (c->in.code >= 300) { return finish_by_reply(c, CLIENT_NO_HOST); }
+	if (c->in.code >= 300) { return refused(c); }
 	note_offers(c);
 	bool offered = client_reply_keyword(&c->in, STR("STARTTLS"), &params);
 	bool wanted = c->tls == CLIENT_TLS_MAY || c->tls == CLIENT_TLS_MUST;
@@ -403,7 +429,7 @@ static enum step step_greeted(struct client *c)
 		return await(c, COMMAND_US, step_starttls);
 	}
 	if (c->tls == CLIENT_TLS_MUST && !c->used_tls) {
-		return finish(c, CLIENT_NO_HOST, STR("the server does not offer STARTTLS"), false);
+		return unfit(c, "4.7.0 the server does not offer STARTTLS");
 	}
 	return c->user.n ? step_auth(c) : step_mail(c);
 }
@@ -417,7 +443,7 @@ static enum step step_helo_said(struct client *c)
 
 static enum step step_ehlo(struct client *c)
 {
-	if (c->in.code >= 300 && !c->ehlo_done) { return finish_by_reply(c, CLIENT_NO_HOST); }
+	if (c->in.code >= 300 && !c->ehlo_done) { return refused(c); }
 	c->ehlo_done = true;
 	conn_fmt(c->task.conn, "EHLO %.*s\r\n", STR_ARG(c->helo));
 	return await(c, COMMAND_US, step_helo_said);
@@ -427,8 +453,8 @@ static enum step connected(struct task *t)
 {
 	struct client *c = client_of(t);
 	if (t->rc < 0) {
-		return lost(
-			c, t->rc == ERR_TIMEOUT ? "connecting timed out" : "connection refused");
+		return lost(c, "4.4.1",
+			t->rc == ERR_TIMEOUT ? "connecting timed out" : "connection refused");
 	}
 	return c->tls == CLIENT_TLS_IMPLICIT ? start_tls(c) : await(c, GREETING_US, step_ehlo);
 }

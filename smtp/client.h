@@ -28,6 +28,7 @@ struct client_rcpt {
 	uint32_t n;       /* recipient number in the queue item */
 	int code;         /* of the reply that decided, 0 = none yet */
 	struct str reply; /* its text, in the client's arena */
+	bool said;        /* by the host, with its code; else our own sentence with a status */
 };
 
 struct client {
@@ -46,8 +47,8 @@ struct client {
 	size_t rcpts_n;
 	/* filled */
 	enum client_result result;
-	struct str reply;     /* what ended it, for CLIENT_NO_HOST, NO_TLS and LOST */
-	bool reply_permanent; /* it was a 5yz or a local impossibility */
+	struct str reply; /* what ended it, for CLIENT_NO_HOST, NO_TLS and LOST */
+	bool reply_said;  /* by the host, as in client_rcpt */
 	bool used_tls, dsn_passed_on;
 	struct arena arena; /* the texts */
 	/* private */

@@ -1,8 +1,10 @@
 /* Delivery status notifications. Runs in relay. */
 #include "smtp/dsn.h"
 
+#include "lib/charset.h"
 #include "lib/codec.h"
 #include "lib/date.h"
+#include "lib/net.h"
 
 static const struct {
 	const char *action, *subject, *lead;
@@ -20,25 +22,32 @@ static const struct {
 		"recipients below.\r\n"},
 };
 
-/* One line of text from outside: no control octets, bounded, folded nowhere. */
-static void put_text(struct buf *out, struct str s)
+/* One line of text from outside: no control octets, bounded, folded nowhere; beyond ASCII only
+   UTF-8, and only with `utf8`. */
+static void put_words(struct buf *out, struct str s, bool utf8)
 {
+	utf8 = utf8 && utf8_valid(s);
 	for (size_t i = 0; i < s.n && i < 900; i++) {
 		unsigned char c = (unsigned char)s.p[i];
-		buf_chr(out, c < 32 || c == 127 ? '?' : s.p[i]);
+		buf_chr(out, c < 32 || c == 127 || (c > 127 && !utf8) ? '?' : s.p[i]);
 	}
 }
 
-/* RFC 3461 4: "+2B" stands for "+". */
-static void put_xtext(struct buf *out, struct str s)
+static void put_text(struct buf *out, struct str s)
+{
+	put_words(out, s, true);
+}
+
+/* Parameters of SMTP are xtext, fields of a report are not (RFC 3461 6.3). */
+static void put_xtext(struct buf *out, struct str s, bool utf8)
 {
 	struct buf plain = {0};
 	for (size_t i = 0; i < s.n; i++) {
 		int c = s.p[i] == '+' ? hex_escape(str_skip(s, i)) : -1;
-		buf_chr(&plain, c < 0 ? s.p[i] : (char)c);
-		i += c < 0 ? 0 : 2;
+		buf_chr(&plain, c >= 0 ? (char)c : s.p[i]);
+		i += c >= 0 ? 2 : 0;
 	}
-	put_text(out, buf_view(&plain));
+	put_words(out, buf_view(&plain), utf8);
 	buf_fini(&plain);
 }
 
@@ -49,35 +58,65 @@ static void put_date(struct buf *out, const char *field, int64_t us)
 	buf_str(out, STR("\r\n"));
 }
 
+static size_t count(const struct dsn *d, enum dsn_action action)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < d->rcpts_n; i++) { n += d->rcpts[i].action == action; }
+	return n;
+}
+
+/* The worst of it: there is one. */
+static enum dsn_action gravest(const struct dsn *d)
+{
+	enum dsn_action action = DSN_FAILED;
+	while (count(d, action) == 0) { action++; }
+	return action;
+}
+
+static void put_human_rcpt(const struct dsn_rcpt *r, struct buf *out)
+{
+	buf_chr(out, '<');
+	put_text(out, r->rcpt);
+	buf_str(out, STR(">\r\n    "));
+	if (r->expired) { buf_str(out, STR("the time for delivery is over. Last answer: ")); }
+	if (r->said) {
+		put_text(out, r->host);
+		buf_str(out, STR(" said: "));
+	}
+	put_text(out, r->reply);
+	buf_str(out, STR("\r\n\r\n"));
+}
+
 static void put_human(const struct dsn *d, struct buf *out)
 {
 	buf_str(out, STR("This is the mail system at "));
 	put_text(out, d->hostname);
-	buf_str(out, STR(".\r\n\r\n"));
-	for (size_t i = 0; i < d->rcpts_n; i++) {
-		const struct dsn_rcpt *r = &d->rcpts[i];
-		if (i == 0 || r->action != r[-1].action) {
-			buf_fmt(out, "%s\r\n", WORDS[r->action].lead);
+	buf_str(out, STR(".\r\n"));
+	for (enum dsn_action action = 0; action < COUNT(WORDS); action++) {
+		if (count(d, action) == 0) { continue; }
+		buf_fmt(out, "\r\n%s\r\n", WORDS[action].lead);
+		for (size_t i = 0; i < d->rcpts_n; i++) {
+			if (d->rcpts[i].action == action) { put_human_rcpt(&d->rcpts[i], out); }
 		}
-		buf_chr(out, '<');
-		put_text(out, r->rcpt);
-		buf_str(out, STR(">\r\n    "));
-		if (r->expired) {
-			buf_str(out, STR("the time for delivery is over. Last answer: "));
-		}
-		if (r->host.n) {
-			put_text(out, r->host);
-			buf_str(out, STR(" said: "));
-		}
-		put_text(out, r->reply);
-		buf_str(out, STR("\r\n\r\n"));
 	}
 }
 
-static void put_address(struct buf *out, const char *field, const struct dsn *d, struct str address)
+/* RFC 6533 4.1: only what is beyond ASCII is of type utf-8. */
+static void put_recipient_address(struct str address, bool utf8, struct buf *out)
 {
-	buf_fmt(out, "%s: %s;", field, d->utf8 ? "utf-8" : "rfc822");
-	put_text(out, address);
+	buf_fmt(out, "Final-Recipient: %s;", utf8 && !str_ascii(address) ? "utf-8" : "rfc822");
+	put_words(out, address, utf8);
+	buf_str(out, STR("\r\n"));
+}
+
+/* A name, or an address as domain literal. */
+static void put_mta(struct str host, struct buf *out)
+{
+	struct net_addr a;
+	char text[NET_ADDR_TEXT];
+	bool literal = net_addr_parse(host, 0, &a) == 0;
+	buf_str(out, STR("Remote-MTA: dns; "));
+	put_words(out, literal ? str_of(net_addr_literal(&a, text)) : host, false);
 	buf_str(out, STR("\r\n"));
 }
 
@@ -86,21 +125,16 @@ static void put_recipient(const struct dsn *d, const struct dsn_rcpt *r, struct 
 	buf_str(out, STR("\r\n"));
 	if (r->orcpt.n) {
 		buf_str(out, STR("Original-Recipient: "));
-		put_xtext(out, r->orcpt);
+		put_xtext(out, r->orcpt, d->utf8);
 		buf_str(out, STR("\r\n"));
 	}
-	put_address(out, "Final-Recipient", d, r->rcpt);
+	put_recipient_address(r->rcpt, d->utf8, out);
 	buf_fmt(out, "Action: %s\r\nStatus: ", WORDS[r->action].action);
 	put_text(out, r->status);
 	buf_str(out, STR("\r\n"));
-	if (r->host.n) {
-		buf_str(out, STR("Remote-MTA: dns; "));
-		put_text(out, r->host);
-		buf_str(out, STR("\r\nDiagnostic-Code: smtp; "));
-	} else {
-		buf_str(out, STR("Diagnostic-Code: x-posthouse; "));
-	}
-	put_text(out, r->reply);
+	if (r->host.n) { put_mta(r->host, out); }
+	buf_fmt(out, "Diagnostic-Code: %s; ", r->said ? "smtp" : "x-posthouse");
+	put_words(out, r->reply, d->utf8);
 	buf_str(out, STR("\r\n"));
 	if (r->action == DSN_DELAYED) { put_date(out, "Will-Retry-Until", r->retry_until_us); }
 }
@@ -115,7 +149,7 @@ static void put_status_part(const struct dsn *d, struct buf *out)
 	buf_str(out, STR("\r\n"));
 	if (d->envid.n) {
 		buf_str(out, STR("Original-Envelope-Id: "));
-		put_xtext(out, d->envid);
+		put_xtext(out, d->envid, d->utf8);
 		buf_str(out, STR("\r\n"));
 	}
 	put_date(out, "Arrival-Date", d->arrived_us);
@@ -131,7 +165,7 @@ static void put_header(const struct dsn *d, struct buf *out)
 	put_text(out, d->hostname);
 	buf_str(out, STR(">\r\nTo: <"));
 	put_text(out, d->to);
-	buf_fmt(out, ">\r\nSubject: %s\r\nMessage-ID: <%s@", WORDS[d->rcpts[0].action].subject,
+	buf_fmt(out, ">\r\nSubject: %s\r\nMessage-ID: <%s@", WORDS[gravest(d)].subject,
 		id_text(d->id, id));
 	put_text(out, d->hostname);
 	buf_fmt(out,

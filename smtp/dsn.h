@@ -12,7 +12,8 @@ struct dsn_rcpt {
 	bool expired;           /* failed for want of a final answer */
 	struct str status;      /* "5.1.1" */
 	struct str reply;       /* "550 5.1.1 ..." as the host said it, or our own sentence */
-	struct str host;        /* that said it; "" = ourselves */
+	bool said;              /* by the host */
+	struct str host;        /* that was tried last; "" = none */
 	int64_t retry_until_us; /* delayed */
 };
 

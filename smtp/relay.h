@@ -41,6 +41,7 @@ struct ship_rcpt {
 	bool expired;    /* RCPT_FAILED because its time was over */
 	int code;
 	struct str reply, host;
+	bool said; /* the reply is the host's, else our own sentence */
 };
 
 struct shipment {
@@ -61,7 +62,7 @@ struct shipment {
 	struct client *client;
 	struct str failure; /* why the last host did not serve us */
 	struct str failure_host;
-	bool failure_permanent;
+	bool failure_permanent, failure_said; /* by the host */
 	struct call call;
 	struct report *report; /* a DSN being made, see ship_report.c */
 };

@@ -10,6 +10,7 @@ static struct shipment *ship_of(struct task *t)
 
 static void set_failure(struct shipment *s, bool permanent, struct str host, struct str text)
 {
+	s->failure_said = false;
 	s->failure = arena_dup(&s->arena, text);
 	s->failure_host = arena_dup(&s->arena, host);
 	s->failure_permanent = permanent;
@@ -28,6 +29,7 @@ static enum step conclude(struct shipment *s)
 			r->code = s->failure_permanent ? 550 : 450;
 			r->reply = s->failure;
 			r->host = s->failure_host;
+			r->said = s->failure_said;
 		}
 	}
 	s->task.step = ship_report;
@@ -43,6 +45,7 @@ static void keep_answers(struct shipment *s)
 		for (size_t k = 0; k < s->rcpts_n; k++) {
 			if (s->rcpts[k].row.n != w->n || w->code == 0) { continue; }
 			s->rcpts[k].code = w->code;
+			s->rcpts[k].said = w->said;
 			s->rcpts[k].reply = arena_dup(&s->arena, w->reply);
 			s->rcpts[k].host = arena_dup(&s->arena, s->client->host);
 		}
@@ -67,6 +70,7 @@ static enum step host_done(struct task *t)
 		break; /* the same host once more, in the clear */
 	case CLIENT_NO_HOST:
 		set_failure(s, false, host, c->reply);
+		s->failure_said = c->reply_said;
 		s->without_tls = false;
 		s->addr_at++;
 	}

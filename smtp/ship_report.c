@@ -15,7 +15,7 @@ struct report {
 	struct audit_rcpt bounce_rcpts[TARGETS_MAX];
 	struct spool *spool;
 	uint64_t offset, end; /* of the returned octets */
-	bool head_done, tail_done;
+	bool head_done, any_failed;
 };
 
 static struct shipment *ship_of(struct task *t)
@@ -54,7 +54,7 @@ static void decide(
 	} else if (now_us >= r->row.expires_us) {
 		o->outcome = RCPT_FAILED;
 		r->expired = true;
-		o->reply = arena_fmt(&s->arena, "5.4.7 delivery time expired; last answer: %.*s",
+		o->reply = arena_fmt(&s->arena, "4.4.7 delivery time expired; last answer: %.*s",
 			STR_ARG(o->reply));
 	} else {
 		o->outcome = RCPT_DEFERRED;
@@ -96,19 +96,20 @@ static void add_to_dsn(struct shipment *s, const struct ship_rcpt *r, enum dsn_a
 {
 	struct report *rp = s->report;
 	struct dsn_rcpt *d = &rp->dsn_rcpts[rp->dsn.rcpts_n++];
-	bool enhanced_only = r->host.n == 0; /* our own sentence starts with its status */
 	*d = (struct dsn_rcpt){.rcpt = r->row.rcpt,
 		.orcpt = r->row.orcpt,
 		.action = action,
-		.expired = r->expired,
 		.reply = r->reply,
+		.said = r->said,
+		.expired = r->expired,
 		.host = r->host,
 		.retry_until_us = r->row.expires_us};
-	struct str reply = enhanced_only
-				   ? arena_fmt(&s->arena, "%d %.*s", r->code, STR_ARG(r->reply))
-				   : r->reply;
-	d->status = r->expired ? STR("4.4.7") /* RFC 3463 3.5 */
-			       : dsn_status(r->outcome == RCPT_FAILED ? 500 : r->code, reply);
+	struct str own = arena_fmt(&s->arena, "%d %.*s", r->code, STR_ARG(r->reply));
+	d->status = dsn_status(r->code, r->said ? r->reply : own);
+	/* RFC 3463 3.5: the code of the actual problem is the better one */
+	if (d->expired && str_eq(d->status, STR("4.0.0"))) { d->status = STR("4.4.7"); }
+	rp->dsn.utf8 |= !str_ascii(r->row.rcpt);
+	rp->any_failed |= action == DSN_FAILED;
 }
 
 /* --- the DSN's own way --- */
@@ -244,15 +245,6 @@ static enum step write_bounce(struct task *t)
 	return STEP_MORE;
 }
 
-/* A report of no failure returns headers alone (RFC 3461 4.3). */
-static bool any_failed(const struct report *rp)
-{
-	for (size_t i = 0; i < rp->dsn.rcpts_n; i++) {
-		if (rp->dsn_rcpts[i].action == DSN_FAILED) { return true; }
-	}
-	return false;
-}
-
 static void describe_bounce(struct shipment *s)
 {
 	struct report *rp = s->report;
@@ -269,9 +261,12 @@ static void describe_bounce(struct shipment *s)
 	rp->dsn.id = rp->bounce.audit.id;
 	rp->dsn.now_us = now;
 	rp->dsn.arrived_us = s->item.created_us;
-	rp->dsn.utf8 = (s->item.body & BODY_SMTPUTF8) != 0;
+	rp->dsn.utf8 |= (s->item.body & BODY_SMTPUTF8) != 0;
 	rp->dsn.rcpts = rp->dsn_rcpts;
-	rp->dsn.full = s->item.ret == RET_FULL && s->item.size <= RETURN_MAX && any_failed(rp);
+	/* RFC 3461 4.3: a report without a failure returns the header only; so does one that cannot
+	   hold the message, as a binary one */
+	rp->dsn.full = s->item.ret == RET_FULL && rp->any_failed && s->item.size <= RETURN_MAX &&
+		       !(s->item.body & BODY_BINARY);
 	rp->end = rp->dsn.full ? s->item.size : 0;
 	if (!rp->dsn.full && snap_begin(s->relay->role->store, &sn) == 0) {
 		if (snap_obj(&sn, s->item.oid, &obj) == 0) { rp->end = obj.header_len; }

@@ -283,7 +283,7 @@ def test_expiry():
         fields = parts(failed)[1]
         is_equal((fields[0]["Original-Envelope-Id"], fields[1]["Action"], fields[1]["Original-Recipient"]),
                  ("late+1", "failed", "rfc822;old@far.test"), "expiry: bounces")
-        ok(re.fullmatch(r"[45]\.4\.7", fields[1]["Status"]), "expiry: the status says so", fields[1])
+        is_equal(fields[1]["Status"], "4.2.1", "expiry: the status of the last answer (RFC 3463 3.5)")
         ok("451 4.2.1 later" in fields[1]["Diagnostic-Code"], "expiry: the last answer is told", fields[1])
         wait_queue(dev)
 
@@ -307,8 +307,8 @@ def test_bounce(processes):
         ok(status[0]["Reporting-MTA"] == "dns; localhost" and status[0]["Arrival-Date"], "bounce: about the message",
            status[0].items())
         is_equal([(f["Final-Recipient"], f["Action"], f["Status"], f["Remote-MTA"]) for f in status[1:]],
-                 [("rfc822;no1@far.test", "failed", "5.1.1", "dns; 127.0.0.1"),
-                  ("rfc822;no2@other.test", "failed", "5.1.1", "dns; 127.0.0.1")], "bounce: about each recipient")
+                 [("rfc822;no1@far.test", "failed", "5.1.1", "dns; [127.0.0.1]"),
+                  ("rfc822;no2@other.test", "failed", "5.1.1", "dns; [127.0.0.1]")], "bounce: about each recipient")
         ok(status[1]["Diagnostic-Code"].startswith("smtp; 550 5.1.1 nobody here"), "bounce: what was said", status[1].items())
         ok(returned.get_content()["Subject"] == "partly" and "\ntext of partly" in returned.as_string(),
            "bounce: the message comes back", returned.as_string())

@@ -139,8 +139,7 @@ class Session:
         return reply[0] in "23"
 
     def run(self):
-        if not self.answer("CONNECT", "220 fake.test ESMTP"):
-            return
+        self.answer("CONNECT", "220 fake.test ESMTP")  # a refused client is waited for, too (RFC 5321 3.1)
         while True:
             line = self.line().decode("utf-8", "surrogateescape")
             verb, _, rest = line.partition(" ")
