@@ -113,13 +113,13 @@ static bool set_envid(void *to, struct str value, struct arena *a)
 {
 	struct mail_args *m = to;
 	m->envid = arena_dup(a, value);
-	return value.n && is_xtext(value, 100);
+	return value.n && str_ascii(value) && is_xtext(value, 100);
 }
 
 static bool set_auth(void *to, struct str value, struct arena *a)
 {
 	(void)to, (void)a; /* nothing is kept of it */
-	return value.n && is_xtext(value, COMMAND_XTEXT_MAX);
+	return value.n && str_ascii(value) && is_xtext(value, COMMAND_XTEXT_MAX);
 }
 
 static bool set_notify(void *to, struct str value, struct arena *a)

@@ -60,7 +60,7 @@ static enum step auth_read(struct task *t)
 	enum step next;
 	if (s->server->role->stopping || s->evicted) { return session_close(s, REPLY_STOPPING); }
 	int rc = conn_line(t->conn, SESSION_AUTH_LINE_MAX, &line);
-	if (rc < 0) { return session_close(s, rc == ERR_LIMIT ? REPLY_LINE_LONG : REPLY_LINE_END); }
+	if (rc < 0) { return session_close(s, rc == ERR_LIMIT ? REPLY_AUTH_LONG : REPLY_LINE_END); }
 	if (rc == 0) {
 		if (session_lost(s, &next)) { return next; }
 		s->listening = true;
@@ -118,8 +118,9 @@ enum step auth_begin(struct session *s, struct str args)
 {
 	struct str name;
 	bool initial = str_cut(&args, ' ', &name);
-	if (!session_may_auth(s)) { return session_answer(s, REPLY_NEEDS_TLS); }
+	if (!session_may_auth(s)) { return session_answer(s, REPLY_AUTH_CLEAR); }
 	if (s->aid) { return session_answer(s, REPLY_AUTH_TWICE); }
+	if (name.n == 0) { return session_answer(s, REPLY_ARGS); }
 	for (size_t i = 0; i < COUNT(mechanisms); i++) {
 		const struct mechanism *m = &mechanisms[i];
 		if (!str_ieq(name, m->name)) { continue; }

@@ -35,7 +35,7 @@ static const struct {
 	[REPLY_BAD_PROXY] = {421, "4.5.1 PROXY header expected"},
 
 	[REPLY_UNKNOWN] = {500, "5.5.1 Command not recognised"},
-	[REPLY_LINE_LONG] = {500, "5.5.6 Line too long"},
+	[REPLY_LINE_LONG] = {500, "5.5.2 Line too long"},
 	[REPLY_LINE_END] = {500, "5.5.2 Lines end with CR LF"},
 	[REPLY_SYNTAX] = {501, "5.5.2 Syntax error"},
 	[REPLY_ARGS] = {501, "5.5.4 Wrong arguments"},
@@ -58,6 +58,8 @@ static const struct {
 
 	[REPLY_NEEDS_TLS] = {530, "5.7.0 STARTTLS first"},
 	[REPLY_NEEDS_AUTH] = {530, "5.7.0 Authentication required"},
+	[REPLY_AUTH_CLEAR] = {538, "5.7.11 STARTTLS before AUTH"}, /* RFC 4954 6 */
+	[REPLY_AUTH_LONG] = {500, "5.5.6 Authentication line too long"},
 	[REPLY_AUTH_TWICE] = {503, "5.5.1 Logged in already"},
 	[REPLY_AUTH_MECHANISM] = {504, "5.5.4 Unknown mechanism"},
 	[REPLY_AUTH_BAD] = {535, "5.7.8 Authentication failed"},

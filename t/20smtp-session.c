@@ -260,10 +260,10 @@ static void test_lines(void)
 	CHECK_STR(SAY(&f, "NOOP\nNOOP\r\n"), STR("500/5.5.2 250/2.0.0"));
 	for (int i = 0; i < 5000; i++) { buf_chr(&text, 'x'); }
 	buf_str(&text, STR("\r\nNOOP\r\n"));
-	CHECK_STR(smtp_say(&f, buf_view(&text)), STR("500/5.5.6 250/2.0.0"));
+	CHECK_STR(smtp_say(&f, buf_view(&text)), STR("500/5.5.2 250/2.0.0"));
 	for (int i = 0; i < 50000; i++) { buf_chr(&text, 'x'); }
 	buf_str(&text, STR("\r\nNOOP\r\n"));
-	CHECK_STR(smtp_say(&f, buf_view(&text)), STR("500/5.5.6 250/2.0.0 500/5.5.6 250/2.0.0"));
+	CHECK_STR(smtp_say(&f, buf_view(&text)), STR("500/5.5.2 250/2.0.0 500/5.5.2 250/2.0.0"));
 	CHECK_STR(SAY(&f, "NO\0OP\r\n"), STR("500/5.5.1"));
 	buf_fini(&text);
 	smtp_end(&f);
@@ -565,7 +565,7 @@ static void test_submission(void)
 	submit("smtp.errors_soft=100 smtp.errors_max=100");
 	SAY(&f, HELLO);
 	CHECK(!heard("AUTH"));
-	CHECK_STR(SAY(&f, "AUTH PLAIN AG9uZQBzZWNyZXQ=\r\n"), STR("530/5.7.0"));
+	CHECK_STR(SAY(&f, "AUTH PLAIN AG9uZQBzZWNyZXQ=\r\n"), STR("538/5.7.11"));
 	CHECK_STR(SAY(&f, MAIL), STR("530/5.7.0"));
 	SAY(&f, "STARTTLS\r\n");
 	smtp_tls(&f);
@@ -574,6 +574,7 @@ static void test_submission(void)
 	CHECK_STR(SAY(&f, MAIL), STR("530/5.7.0"));
 	CHECK_STR(SAY(&f, "AUTH PLAIN AG9uZQB3cm9uZw==\r\n"), STR("535/5.7.8"));
 	CHECK_STR(SAY(&f, "AUTH CRAM-MD5\r\n"), STR("504/5.5.4"));
+	CHECK_STR(SAY(&f, "AUTH\r\n"), STR("501/5.5.4"));
 	CHECK_STR(SAY(&f, "AUTH PLAIN AG9uZQBzZWNyZXQ=\r\n"), STR("235/2.7.0"));
 	CHECK_STR(SAY(&f, "AUTH PLAIN AG9uZQBzZWNyZXQ=\r\n"), STR("503/5.5.1"));
 	CHECK_STR(SAY(&f, "MAIL FROM:<x@example.test>\r\n"), STR("553/5.7.1"));
@@ -752,7 +753,7 @@ static void test_auth_without_tls(void)
 	CHECK_STR(say_tcp(HELLO "AUTH PLAIN AG9uZQBzZWNyZXQ=\r\n"), STR("220 250 235/2.7.0"));
 	smtp_end(&f);
 	tcp(ROLE_SUBMIT, LISTEN_SUBMISSION, "");
-	CHECK_STR(say_tcp(HELLO "AUTH PLAIN AG9uZQBzZWNyZXQ=\r\n"), STR("220 250 530/5.7.0"));
+	CHECK_STR(say_tcp(HELLO "AUTH PLAIN AG9uZQBzZWNyZXQ=\r\n"), STR("220 250 538/5.7.11"));
 	smtp_end(&f);
 }
 
