@@ -2,6 +2,8 @@
    error, a name that does not exist a permanent one. */
 #include "smtp/route.h"
 
+#include "lib/idn.h"
+
 static int give_up(struct route *r, bool permanent, const char *text)
 {
 	r->permanent = permanent;
@@ -35,8 +37,9 @@ static void add_in6(struct route *r, struct str rdata, unsigned host)
 
 static void add_host(struct route *r, struct str name, uint16_t preference)
 {
-	if (r->hosts_n == ROUTE_HOSTS_MAX) { return; }
-	unsigned at = r->hosts_n++;
+	bool full = r->hosts_n == ROUTE_HOSTS_MAX;
+	if (full && r->hosts[r->hosts_n - 1].preference <= preference) { return; }
+	unsigned at = full ? r->hosts_n - 1 : r->hosts_n++; /* the worst makes room */
 	while (at > 0 && r->hosts[at - 1].preference > preference) {
 		r->hosts[at] = r->hosts[at - 1];
 		at--;
@@ -95,7 +98,9 @@ static bool take_literal(struct route *r, struct str text)
 
 void route_by_domain(struct route *r, struct str domain)
 {
-	r->domain = domain;
+	/* RFC 6531 3.2: DNS knows A-labels only; what is no domain is asked as it stands, which
+	 * fails */
+	if (idn_domain(domain, r->arena, &r->domain) < 0) { r->domain = domain; }
 	r->phase = ROUTE_MX;
 	if (domain.n && domain.p[0] == '[') {
 		(void)take_literal(r, domain); /* else asked as a name, which fails */
