@@ -2,6 +2,8 @@
  * nothing. */
 #include "auth/directory.h"
 
+#include "lib/idn.h"
+
 /* Addresses still to be followed and already seen, so that alias loops end. */
 struct walk {
 	struct snap *sn;
@@ -24,18 +26,31 @@ static bool split(struct str address, struct str *local_out, struct str *domain_
 	return true;
 }
 
-struct str directory_normalise(const struct directory_conf *c, struct str address, struct arena *a)
+static struct str lower(struct str s, struct arena *a)
 {
-	struct str local, domain;
+	char *p = arena_alloc(a, s.n);
+	for (size_t i = 0; i < s.n; i++) { p[i] = ascii_lower(s.p[i]); }
+	return str_make(p, s.n);
+}
+
+/* With a domain, that in the form in which the store has them. What cannot be a domain stays. */
+static struct str complete(const struct directory_conf *c, struct str address, struct arena *a)
+{
+	struct str local, domain, known;
 	if (address.n == 0 || address.n > ADDRESS_MAX) { return STR(""); }
 	if (!split(address, &local, &domain)) {
 		if (c->default_domain.n == 0) { return STR(""); }
-		address = arena_fmt(a, "%.*s@%.*s", STR_ARG(address), STR_ARG(c->default_domain));
-		if (address.n > ADDRESS_MAX) { return STR(""); }
+		local = address;
+		domain = c->default_domain;
 	}
-	char *p = arena_alloc(a, address.n);
-	for (size_t i = 0; i < address.n; i++) { p[i] = ascii_lower(address.p[i]); }
-	return str_make(p, address.n);
+	if (idn_domain(domain, a, &known) < 0) { known = domain; }
+	address = arena_fmt(a, "%.*s@%.*s", STR_ARG(local), STR_ARG(known));
+	return address.n > ADDRESS_MAX ? STR("") : address;
+}
+
+struct str directory_normalise(const struct directory_conf *c, struct str address, struct arena *a)
+{
+	return lower(complete(c, address, a), a);
 }
 
 static bool domain_is_local(struct walk *w, struct str name)
@@ -47,7 +62,7 @@ static bool domain_is_local(struct walk *w, struct str name)
 static int follow(struct walk *w, struct str address, struct str detail, unsigned depth)
 {
 	for (size_t i = 0; i < w->n; i++) {
-		if (str_eq(w->todo[i].address, address)) { return 0; }
+		if (str_ieq(w->todo[i].address, address)) { return 0; }
 	}
 	if (w->n == COUNT(w->todo) || depth > DIRECTORY_DEPTH_MAX) { return ERR_LIMIT; }
 	w->todo[w->n].address = address;
@@ -78,7 +93,7 @@ static int add_target(struct walk *w, struct auth_target target)
 	struct auth_resolve_reply *out = w->out;
 	for (uint32_t i = 0; i < out->targets_n; i++) {
 		const struct auth_target *t = &out->targets[i];
-		if (t->aid == target.aid && (t->aid || str_eq(t->address, target.address))) {
+		if (t->aid == target.aid && (t->aid || str_ieq(t->address, target.address))) {
 			return 0;
 		}
 	}
@@ -147,9 +162,12 @@ static int visit(struct walk *w, struct str address, struct str detail, unsigned
 	struct str local, domain;
 	if (!split(address, &local, &domain)) { return 0; }
 	if (!domain_is_local(w, domain)) {
+		/* what its local part means, case included, is for others to say (RFC 5321 2.4) */
 		return add_target(w, (struct auth_target){.address = address});
 	}
-	return visit_local(w, address, local, domain, detail, depth);
+	address = lower(address, w->arena);
+	return visit_local(
+		w, address, lower(local, w->arena), lower(domain, w->arena), detail, depth);
 }
 
 int directory_resolve(struct snap *sn, const struct directory_conf *c, struct str address,
@@ -160,7 +178,7 @@ int directory_resolve(struct snap *sn, const struct directory_conf *c, struct st
 	*w = (struct walk){.sn = sn, .conf = c, .arena = a, .out = out};
 	*out = (struct auth_resolve_reply){
 		.targets = arena_array(a, TARGETS_MAX, sizeof *out->targets)};
-	address = directory_normalise(c, address, a);
+	address = complete(c, address, a);
 	if (!split(address, &local, &domain)) { return 0; }
 	out->local_domain = domain_is_local(w, domain);
 	int rc = follow(w, address, STR(""), 0);

@@ -103,8 +103,20 @@ static void relay_reload(struct role *role)
 	arm(r, 0);
 }
 
+static int check_route(struct role *role, struct err *e)
+{
+	const struct relay_conf *conf = conf_get(role->conf, &relay_conf_section);
+	struct str host;
+	uint16_t port = 1;
+	if (conf->route.n == 0 || route_text(conf->route, &host, &port) == 0) { return 0; }
+	return err_set(e, ERR_SYNTAX,
+		"relay.route: \"%.*s\" is not HOST:PORT, as mail.example.org:587",
+		STR_ARG(conf->route));
+}
+
 static int relay_start(struct role *role, struct err *e)
 {
+	if (check_route(role, e) < 0) { return ERR_SYNTAX; }
 	struct relay *r = xnew(struct relay);
 	r->role = role;
 	r->log = (struct log_ctx){.role = "relay"};
@@ -113,7 +125,6 @@ static int relay_start(struct role *role, struct err *e)
 	role->state = r;
 	r->conf = conf_get(role->conf, &relay_conf_section);
 	r->dns = role->dns;
-	(void)e; /* nothing can fail */
 	arm(r, 0);
 	return 0;
 }

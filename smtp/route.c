@@ -96,6 +96,22 @@ static bool take_literal(struct route *r, struct str text)
 	return true;
 }
 
+int route_text(struct str text, struct str *host_out, uint16_t *port_out)
+{
+	ptrdiff_t colon = str_rchr(text, ':');
+	bool bracketed = str_starts(text, STR("[")), whole = str_ends(text, STR("]"));
+	uint64_t port;
+	*host_out = text;
+	if (colon < 0 || whole) { return text.n && bracketed == whole ? 0 : ERR_SYNTAX; }
+	struct str host = str_sub(text, 0, (size_t)colon);
+	bool good = host.n && (bracketed ? str_ends(host, STR("]")) : str_chr(host, ':') < 0) &&
+		    str_u64(str_skip(text, (size_t)colon + 1), 65535, &port) && port > 0;
+	if (!good) { return ERR_SYNTAX; }
+	*host_out = host;
+	*port_out = (uint16_t)port;
+	return 0;
+}
+
 void route_by_domain(struct route *r, struct str domain)
 {
 	/* RFC 6531 3.2: DNS knows A-labels only; what is no domain is asked as it stands, which

@@ -38,6 +38,8 @@ struct route {
 	struct str domain;
 };
 
+/* Split "HOST:PORT", "[IPv6]:PORT" or "HOST" (*port_out stays as it is). ERR_SYNTAX. */
+int route_text(struct str text, struct str *host_out, uint16_t *port_out);
 /* By MX of `domain` (a domain or an address literal in brackets). */
 void route_by_domain(struct route *r, struct str domain);
 /* To one host: a name or an address; no MX. */

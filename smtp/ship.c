@@ -182,12 +182,7 @@ static void begin_route(struct shipment *s)
 		return;
 	}
 	struct str host = r->conf->route;
-	ptrdiff_t colon = str_rchr(host, ':');
-	uint64_t port;
-	if (colon > 0 && str_u64(str_skip(host, (size_t)colon + 1), 65535, &port)) {
-		s->route.port = (uint16_t)port;
-		host = str_sub(host, 0, (size_t)colon);
-	}
+	(void)route_text(r->conf->route, &host, &s->route.port); /* relay_start has looked at it */
 	route_by_host(&s->route, arena_dup(&s->arena, host));
 }
 
