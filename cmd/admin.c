@@ -12,6 +12,8 @@
 #include "auth/auth.h"
 #include "cmd/cmd_conf.h"
 #include "cmd/roles.h"
+#include "lib/idn.h"
+#include "smtp/path.h"
 
 const char *const config_default = "/etc/posthouse.conf";
 
@@ -74,6 +76,18 @@ static void on_message(void *ctx, struct link_msg *m)
 
 static const struct link_ops link_ops = {.handle = on_message, .down = on_down};
 
+/* The exit code for how opening the store went; the user has been told. */
+static int opened(const struct command *c, int rc, const struct err *e)
+{
+	if (rc == ERR_GONE) {
+		return command_fail(c, EX_NOINPUT,
+			"%s\n(posthouse init DOMAIN makes one, and so does the first posthouse "
+			"user add)",
+			e->text);
+	}
+	return rc < 0 ? command_fail(c, command_status(rc), "%s", e->text) : 0;
+}
+
 int admin_read(struct admin *a, const struct command *c, const struct admin_options *o)
 {
 	struct err e = {0};
@@ -82,7 +96,7 @@ int admin_read(struct admin *a, const struct command *c, const struct admin_opti
 	int status = find_data(a, o);
 	if (status) { return status; }
 	int rc = store_open(a->data, STORE_READ, &a->store, &e);
-	return rc < 0 ? command_fail(c, command_status(rc), "%s", e.text) : 0;
+	return opened(c, rc, &e);
 }
 
 int admin_open(struct admin *a, const struct command *c, const struct admin_options *o, bool create)
@@ -102,7 +116,7 @@ int admin_open(struct admin *a, const struct command *c, const struct admin_opti
 		a->writes = true;
 		rc = store_open(a->data, STORE_WRITE, &a->store, &e);
 	}
-	return rc < 0 ? command_fail(c, command_status(rc), "%s", e.text) : 0;
+	return opened(c, rc, &e);
 }
 
 struct asking {
@@ -217,16 +231,46 @@ int admin_password(const struct command *c, struct buf *out)
 	return rc;
 }
 
-int admin_address(struct admin *a, const char *text, struct str *out)
+static int address_read(struct str text, bool target, struct arena *a, struct str *out)
 {
-	struct str s = arena_dup(&a->arena, str_of(text));
-	ptrdiff_t at = str_rchr(s, '@');
-	char *p = (char *)(uintptr_t)s.p;
-	for (size_t i = 0; i < s.n; i++) { p[i] = ascii_lower(p[i]); }
-	if (at < 0 || (size_t)at + 1 == s.n || s.n > ADDRESS_MAX) {
-		command_fail(a->command, 0, "'%s' is not an address (local@domain)", text);
-		return ERR_SYNTAX;
+	struct path p;
+	struct str domain;
+	int rc = path_parse_mailbox(text, a, &p);
+	if (rc == 0 && (p.kind != PATH_MAILBOX || p.literal)) { rc = ERR_SYNTAX; }
+	if (rc == 0) { rc = idn_domain(p.domain, a, &domain); }
+	if (rc < 0) { return ERR_SYNTAX; }
+	char *local = arena_alloc(a, p.text.n);
+	size_t n = (size_t)str_rchr(p.text, '@');
+	for (size_t i = 0; i < n; i++) {
+		local[i] = target ? p.text.p[i] : ascii_lower(p.text.p[i]);
 	}
-	*out = s;
-	return 0;
+	*out = arena_fmt(a, "%.*s@%.*s", (int)n, local, STR_ARG(domain));
+	return out->n > ADDRESS_MAX ? ERR_SYNTAX : 0;
+}
+
+int address_normalise(struct str text, struct arena *a, struct str *out)
+{
+	return address_read(text, false, a, out);
+}
+
+int admin_address(struct admin *a, const char *text, bool target, struct str *out)
+{
+	int rc = address_read(arena_dup(&a->arena, str_of(text)), target, &a->arena, out);
+	if (rc < 0) { command_fail(a->command, 0, "'%s' is not an address (local@domain)", text); }
+	return rc;
+}
+
+int admin_domain(struct admin *a, const char *text, struct str *out)
+{
+	int rc = idn_domain(arena_dup(&a->arena, str_of(text)), &a->arena, out);
+	if (rc < 0) { command_fail(a->command, 0, "'%s' is not a domain", text); }
+	return rc;
+}
+
+int admin_catch_all(struct admin *a, const char *text, struct str *out)
+{
+	struct str domain;
+	int rc = admin_domain(a, text + 1, &domain);
+	if (rc == 0) { *out = arena_fmt(&a->arena, "@%.*s", STR_ARG(domain)); }
+	return rc;
 }

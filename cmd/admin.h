@@ -51,7 +51,14 @@ int admin_snap(struct admin *a, struct snap *out);
 void admin_close(struct admin *a);
 /* Read a password: from the terminal without echo (twice), or the first line of stdin. */
 int admin_password(const struct command *c, struct buf *out);
-/* A normalised address in the arena; ERR_SYNTAX after having told the user. */
-int admin_address(struct admin *a, const char *text, struct str *out);
+/* An address in the arena, its domain in the form that the store knows; ERR_SYNTAX after having
+   told the user. `target`: what an alias leads to; the case of its local part may mean something
+   there. */
+int admin_address(struct admin *a, const char *text, bool target, struct str *out);
+/* "@domain" and "domain" likewise. */
+int admin_catch_all(struct admin *a, const char *text, struct str *out);
+int admin_domain(struct admin *a, const char *text, struct str *out);
+/* The same for commands without a struct admin: 0 or ERR_SYNTAX, nobody is told. */
+int address_normalise(struct str text, struct arena *a, struct str *out);
 
 extern const char *const config_default;

@@ -13,6 +13,11 @@ static const struct option_row options[] = {ADMIN_OPTIONS(names), JSON_OPTION(na
 
 /* --- aliases --- */
 
+static int alias_address(struct admin *a, const char *text, struct str *out)
+{
+	return *text == '@' ? admin_catch_all(a, text, out) : admin_address(a, text, false, out);
+}
+
 static int alias_add(struct admin *a, const char **args, int n)
 {
 	struct wire_str_item targets[TARGETS_MAX];
@@ -22,9 +27,11 @@ static int alias_add(struct admin *a, const char **args, int n)
 			"written: posthouse alias add ADDRESS TARGET... (1 to %d targets)",
 			TARGETS_MAX);
 	}
-	if (admin_address(a, args[0], &op.address) < 0) { return EX_USAGE; }
+	if (alias_address(a, args[0], &op.address) < 0) { return EX_USAGE; }
 	for (int i = 1; i < n; i++) {
-		if (admin_address(a, args[i], &targets[op.targets_n++].s) < 0) { return EX_USAGE; }
+		if (admin_address(a, args[i], true, &targets[op.targets_n++].s) < 0) {
+			return EX_USAGE;
+		}
 	}
 	struct str domain = str_skip(op.address, (size_t)str_rchr(op.address, '@') + 1);
 	struct snap sn;
@@ -52,13 +59,14 @@ static int alias_del(struct admin *a, const char **args, int n)
 {
 	struct op_addr_del op;
 	if (n != 1) {
-		return command_fail(a->command, EX_USAGE, "written: posthouse alias del ADDRESS");
+		return command_fail(
+			a->command, EX_USAGE, "written: posthouse alias remove ADDRESS");
 	}
-	if (admin_address(a, args[0], &op.address) < 0) { return EX_USAGE; }
+	if (alias_address(a, args[0], &op.address) < 0) { return EX_USAGE; }
 	int rc = admin_apply(a, &OP_ADDR_DEL, &op, NULL);
 	if (rc == ERR_INUSE) {
 		return command_fail(a->command, EX_DATAERR,
-			"%.*s is an account: posthouse user del", STR_ARG(op.address));
+			"%.*s is an account: posthouse user remove", STR_ARG(op.address));
 	}
 	return rc < 0 ? command_fail(a->command, command_status(rc), "%.*s: %s",
 				STR_ARG(op.address),
@@ -115,11 +123,7 @@ static int domain_name(struct admin *a, const char **args, int n, struct str *ou
 		command_fail(a->command, 0, "written: posthouse domain %s", a->command->arguments);
 		return ERR_SYNTAX;
 	}
-	struct str s = arena_dup(&a->arena, str_of(args[0]));
-	char *p = (char *)(uintptr_t)s.p;
-	for (size_t i = 0; i < s.n; i++) { p[i] = ascii_lower(p[i]); }
-	*out = s;
-	return 0;
+	return admin_domain(a, args[0], out);
 }
 
 static int domain_add(struct admin *a, const char **args, int n)
@@ -137,8 +141,8 @@ static int domain_del(struct admin *a, const char **args, int n)
 	struct op_domain_del op;
 	if (domain_name(a, args, n, &op.name) < 0) { return EX_USAGE; }
 	int rc = admin_apply(a, &OP_DOMAIN_DEL, &op, NULL);
-	return rc < 0 ? command_fail(a->command, command_status(rc), "%.*s: %s", STR_ARG(op.name),
-				rc == ERR_INUSE ? "has accounts or aliases; delete those first"
+	return rc < 0 ? command_fail(a->command, EX_DATAERR, "%.*s: %s", STR_ARG(op.name),
+				rc == ERR_INUSE ? "has accounts or aliases; remove those first"
 						: "no such domain")
 		      : EX_OK;
 }
@@ -184,12 +188,13 @@ static int act(const struct command *c, int argc, char **argv, const struct verb
 	const char *args[ARGS_MAX];
 	int n = options_read(c, argc, argv, &o, args);
 	if (n < 0) { return EX_USAGE; }
-	bool is_add = n && strcmp(args[0], "add") == 0, is_del = n && strcmp(args[0], "del") == 0,
+	bool is_add = n && strcmp(args[0], "add") == 0,
+	     is_del = n && strcmp(args[0], "remove") == 0,
 	     is_list = n == 1 && strcmp(args[0], "list") == 0;
 	if (!is_add && !is_del && !is_list) {
 		return command_fail(c, EX_USAGE, "written: posthouse %s %s", c->name, c->arguments);
 	}
-	int status = admin_open(&a, c, &o.admin, true);
+	int status = admin_open(&a, c, &o.admin, is_add);
 	if (status == 0) {
 		status = is_list  ? v->list(&a, o.admin.json)
 			 : is_add ? v->add(&a, args + 1, n - 1)
@@ -212,14 +217,14 @@ static int run_domain(const struct command *c, int argc, char **argv)
 }
 
 const struct command command_alias = {.name = "alias",
-	.arguments = "add ADDRESS TARGET... | del ADDRESS | list",
+	.arguments = "add ADDRESS TARGET... | remove ADDRESS | list",
 	.summary = "Addresses that lead elsewhere; @domain catches what nobody else takes.",
 	.run = run_alias,
 	.options = options,
 	.options_n = COUNT(options)};
 
 const struct command command_domain = {.name = "domain",
-	.arguments = "add DOMAIN | del DOMAIN | list",
+	.arguments = "add DOMAIN | remove DOMAIN | list",
 	.summary = "Domains whose mail is kept here.",
 	.run = run_domain,
 	.options = options,

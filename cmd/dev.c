@@ -10,9 +10,11 @@
 #include <unistd.h>
 
 #include "auth/auth.h"
+#include "cmd/admin.h"
 #include "cmd/commands.h"
 #include "cmd/serving.h"
 #include "cmd/system_user.h"
+#include "lib/idn.h"
 #include "store/op.h"
 
 struct dev {
@@ -203,44 +205,42 @@ static int make_certificate(struct dev *d, struct err *e)
 
 /* --- accounts --- */
 
-static void lower(struct buf *b)
-{
-	for (size_t i = 0; i < b->n; i++) { b->p[i] = ascii_lower(b->p[i]); }
-}
-
 static int add_domain(struct store *s, struct str name, struct err *e)
 {
-	struct buf text = {0};
-	buf_str(&text, name);
-	lower(&text);
-	struct op_domain_set op = {.name = buf_view(&text)};
-	int rc = store_apply(s, &OP_DOMAIN_SET, &op, NULL, NULL);
-	buf_fini(&text);
-	return rc < 0 ? err_set(e, rc, "--domain %.*s: not a domain", STR_ARG(name)) : 0;
+	struct arena a = {0};
+	struct op_domain_set op = {0};
+	int rc = idn_domain(name, &a, &op.name);
+	if (rc == 0) { rc = store_apply(s, &OP_DOMAIN_SET, &op, NULL, NULL); }
+	arena_fini(&a);
+	return rc < 0 ? err_set(e, rc, "'%.*s' is not a domain", STR_ARG(name)) : 0;
+}
+
+static int add_account(struct store *s, struct str login, struct str password, struct err *e)
+{
+	struct buf secret = {0};
+	int rc = auth_hash(password, STR("sha512-crypt"), &secret, e);
+	struct op_acct_add op = {.login = login, .secret = buf_view(&secret)};
+	if (rc == 0) { rc = store_apply(s, &OP_ACCT_ADD, &op, NULL, NULL); }
+	if (rc == ERR_EXISTS) { rc = 0; } /* --data from an earlier run */
+	buf_fini(&secret);
+	return rc;
 }
 
 /* "address:password"; the address has no colon. */
 static int add_user(struct store *s, const char *text, struct err *e)
 {
-	struct str password = str_of(text), address;
-	struct buf login = {0}, secret = {0};
-	bool whole = str_cut(&password, ':', &address);
-	ptrdiff_t at = str_rchr(address, '@');
-	if (!whole || at <= 0) {
-		return err_set(e, ERR_SYNTAX, "--user %s: written ADDRESS:PASSWORD", text);
-	}
-	buf_str(&login, address);
-	lower(&login);
-	int rc = auth_hash(password, STR("sha512-crypt"), &secret, e);
-	if (rc == 0) { rc = add_domain(s, str_skip(buf_view(&login), (size_t)at + 1), e); }
-	if (rc == 0) {
-		struct op_acct_add op = {.login = buf_view(&login), .secret = buf_view(&secret)};
-		rc = store_apply(s, &OP_ACCT_ADD, &op, NULL, NULL);
-		if (rc == ERR_EXISTS) { rc = 0; } /* --data from an earlier run */
+	struct arena a = {0};
+	struct str password = str_of(text), address, login;
+	int rc = str_cut(&password, ':', &address) ? address_normalise(address, &a, &login)
+						   : ERR_SYNTAX;
+	if (rc < 0) {
+		err_set(e, rc, "--user %s: written ADDRESS:PASSWORD", text);
+	} else {
+		rc = add_domain(s, str_skip(login, (size_t)str_rchr(login, '@') + 1), e);
+		if (rc == 0) { rc = add_account(s, login, password, e); }
 		if (rc < 0) { err_set(e, rc, "--user %s: %s", text, err_name(rc)); }
 	}
-	buf_fini(&login);
-	buf_fini(&secret);
+	arena_fini(&a);
 	return rc;
 }
 

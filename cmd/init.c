@@ -10,6 +10,7 @@
 #include "cmd/commands.h"
 #include "cmd/plan.h"
 #include "cmd/system_user.h"
+#include "lib/idn.h"
 
 struct init {
 	const char *config, *data, *hostname, *password;
@@ -155,12 +156,13 @@ static int make(struct work *w, struct err *e)
 
 static int fill(const struct command *c, struct work *w, const char *domain)
 {
-	struct str d = str_of(domain);
-	bool dotted = str_chr(d, '.') > 0;
-	if (!dotted || d.n > 240 || str_chr(d, '@') >= 0 || str_chr(d, '/') >= 0) {
-		return command_fail(c, EX_USAGE, "'%s' is not a domain", domain);
-	}
-	for (size_t i = 0; i < d.n; i++) { w->domain[i] = ascii_lower(d.p[i]); }
+	struct arena a = {0};
+	struct str d;
+	int rc = idn_domain(str_of(domain), &a, &d);
+	bool good = rc == 0 && str_chr(d, '.') > 0 && d.n <= 240;
+	if (good) { memcpy(w->domain, d.p, d.n); }
+	arena_fini(&a);
+	if (!good) { return command_fail(c, EX_USAGE, "'%s' is not a domain", domain); }
 	const struct init *o = w->o;
 	snprintf(w->hostname, sizeof w->hostname, "%s%.240s", o->hostname ? "" : "mail.",
 		o->hostname ? o->hostname : w->domain);
@@ -195,7 +197,8 @@ static int run(const struct command *c, int argc, char **argv)
 	if (status == 0) {
 		int rc = make(w, &e);
 		if (rc < 0) {
-			status = command_fail(c, command_status(rc), "%s", e.text);
+			status = rc == ERR_GONE ? EX_NOUSER : command_status(rc);
+			command_fail(c, status, "%s", e.text);
 		} else {
 			tell(w);
 		}

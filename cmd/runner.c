@@ -89,14 +89,18 @@ void runner_listen(struct runner *r, enum listen_kind kind, int fd)
 
 void runner_reload(struct runner *r)
 {
-	if (r->role.ops->reload) { r->role.ops->reload(&r->role); }
+	if (r->started && r->role.ops->reload) { r->role.ops->reload(&r->role); }
 }
 
 void runner_stop(struct runner *r)
 {
 	if (r->role.stopping) { return; }
 	r->role.stopping = true;
-	r->role.ops->stop(&r->role);
+	if (r->started) {
+		r->role.ops->stop(&r->role);
+	} else {
+		on_stopped(&r->role); /* it could not start: there is nothing to finish */
+	}
 }
 
 void runner_fini(struct runner *r)

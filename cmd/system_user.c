@@ -50,6 +50,32 @@ static int own(const struct plan *p, const char *file, struct err *e)
 	return 0;
 }
 
+static bool may_enter(const struct plan *p, const char *path)
+{
+	struct stat st;
+	if (stat(path, &st) < 0) { return true; } /* somebody else says what is wrong */
+	mode_t bit = st.st_uid == p->uid ? S_IXUSR : st.st_gid == p->gid ? S_IXGRP : S_IXOTH;
+	return (st.st_mode & bit) != 0;
+}
+
+/* Roles that are not root must get to the data through every folder above it. */
+static int reach(const struct plan *p, struct err *e)
+{
+	char path[sizeof p->data];
+	for (size_t i = 1; p->uid && p->data[i]; i++) {
+		if (p->data[i] != '/') { continue; }
+		snprintf(path, sizeof path, "%.*s", (int)i, p->data);
+		if (!may_enter(p, path)) {
+			return err_set(e, ERR_DENIED,
+				"%s: user %u, whom the roles run as, may not enter it; chmod o+x "
+				"%s, or "
+				"keep the data elsewhere",
+				path, p->uid, path);
+		}
+	}
+	return 0;
+}
+
 int plan_data(struct plan *p, struct err *e)
 {
 	static const char *const files[] = {"", "data.mdb", "lock.mdb", "lock"};
@@ -60,5 +86,5 @@ int plan_data(struct plan *p, struct err *e)
 		int rc = own(p, files[i], e);
 		if (rc < 0) { return rc; }
 	}
-	return 0;
+	return reach(p, e);
 }

@@ -162,7 +162,7 @@ static int del(struct admin *a, const struct user *u, struct str login)
 	struct op_acct_del op = {ac.aid};
 	rc = admin_apply(a, &OP_ACCT_DEL, &op, NULL);
 	return rc < 0 ? command_fail(
-				a->command, command_status(rc), "not deleted: %s", err_name(rc))
+				a->command, command_status(rc), "not removed: %s", err_name(rc))
 		      : EX_OK;
 }
 
@@ -182,9 +182,10 @@ static void print_one(const struct acct *ac, bool json, bool first)
 		fwrite(out.p, 1, out.n, stdout);
 		buf_fini(&out);
 	} else {
-		printf("%-40.*s %10" PRIu64 " messages %14" PRIu64 " octets%s\n",
-			STR_ARG(ac->login), ac->used_msgs, ac->used_bytes,
-			ac->disabled ? "  disabled" : "");
+		printf("%-40.*s %10" PRIu64 " messages %14" PRIu64 " octets", STR_ARG(ac->login),
+			ac->used_msgs, ac->used_bytes);
+		if (ac->quota_bytes) { printf(" of %" PRIu64, ac->quota_bytes); }
+		printf("%s\n", ac->disabled ? "  disabled" : "");
 	}
 	buf_fini(&when);
 }
@@ -210,7 +211,7 @@ static const struct {
 	const char *name;
 	int (*run)(struct admin *a, const struct user *u, struct str login);
 } actions[] = {{"add", add}, {"passwd", passwd}, {"quota", quota}, {"disable", disable},
-	{"enable", enable}, {"del", del}};
+	{"enable", enable}, {"remove", del}};
 
 static int act(const struct command *c, const struct user *u, const char **args, int n)
 {
@@ -224,11 +225,13 @@ static int act(const struct command *c, const struct user *u, const char **args,
 	if (!listing && which == COUNT(actions)) {
 		return command_fail(c, EX_USAGE, "written: posthouse user %s", c->arguments);
 	}
-	int status = admin_open(&a, c, &u->admin, true);
+	bool adding = which < COUNT(actions) && actions[which].run == add;
+	int status = admin_open(&a, c, &u->admin, adding);
 	if (status == 0 && listing) { status = list(&a, u->admin.json); }
 	if (status == 0 && !listing) {
-		status = admin_address(&a, args[1], &login) < 0 ? EX_USAGE
-								: actions[which].run(&a, u, login);
+		status = admin_address(&a, args[1], false, &login) < 0
+				 ? EX_USAGE
+				 : actions[which].run(&a, u, login);
 	}
 	admin_close(&a);
 	return status;
@@ -245,7 +248,7 @@ static int run(const struct command *c, int argc, char **argv)
 }
 
 const struct command command_user = {.name = "user",
-	.arguments = "add|passwd|quota|disable|enable|del ADDRESS | list",
+	.arguments = "add|passwd|quota|disable|enable|remove ADDRESS | list",
 	.summary = "Accounts: who has a mailbox and may log in.",
 	.run = run,
 	.options = options,

@@ -1,0 +1,448 @@
+"""The commands as an administrator and a CI job use them: every option of `dev` has its effect, the others do their work
+while the server runs and while it does not, exit codes are those of sysexits, what is wrong is told with what to do."""
+import atexit
+import imaplib
+import json
+import os
+import re
+import signal
+import smtplib
+import socket
+import ssl
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+from posthouse import (Dev, FakeDns, FakeSmtp, binary, done, imap_login, imap_messages, is_equal, ok, smtp_send, submit,
+                       tls_context, wait_for, wait_messages)
+
+EX_OK, EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_NOUSER, EX_TEMPFAIL, EX_CONFIG = 0, 64, 65, 66, 67, 75, 78
+USER = "alice@example.test"
+KEYS = ["ready", "pid", "host", "smtp", "submission", "submissions", "imap", "imaps", "lmtp", "ca", "data"]
+PORTS = KEYS[3:9]
+MAIL = (f"From: <{USER}>\r\nTo: <x@far.test>\r\nSubject: hello\r\nDate: Mon, 06 Jul 2026 10:00:00 +0000\r\n"
+        "Message-ID: <1@example.test>\r\n\r\ntext\r\n").encode()
+
+
+class Folder(tempfile.TemporaryDirectory):
+    """That the roles may enter, which are not root."""
+
+    def __enter__(self):
+        os.chmod(self.name, 0o711)
+        return self.name
+
+
+def posthouse(*args, stdin=""):
+    return subprocess.run([binary(), *map(str, args)], input=stdin, capture_output=True, text=True, timeout=120)
+
+
+def check(name, args, status, out="", err="", stdin=""):
+    """Exit status, and regular expressions for what is said on stdout and stderr."""
+    p = posthouse(*args, stdin=stdin)
+    good = p.returncode == status and re.search(out, p.stdout) and re.search(err, p.stderr) and (
+        status == EX_OK or p.stderr.startswith("posthouse"))
+    ok(good, name, f"{args} ended with {p.returncode}, wanted {status}\n{p.stdout}\n{p.stderr}")
+    return p.stdout
+
+
+# --- dev ---
+
+def test_ready(processes):
+    """The line and the file, exactly; by then everything accepts; both files go away at the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        ready, pid = Path(folder, "ready"), Path(folder, "pid")
+        p = subprocess.Popen([binary(), "dev", "--ready", ready, "--pid-file", pid, *(["--processes"] if processes else [])],
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        line = p.stdout.readline()
+        greetings = []
+        said = json.loads(line)
+        for port in PORTS:
+            with socket.create_connection((said["host"], said[port]), 60) as sock:
+                if port in ("submissions", "imaps"):
+                    context = ssl.create_default_context(cafile=said["ca"])
+                    sock = context.wrap_socket(sock, server_hostname="localhost")
+                greetings.append(sock.recv(4))
+        is_equal(greetings, [b"220 ", b"220 ", b"220 ", b"* OK", b"* OK", b"220 "], "ready: everything greets")
+        is_equal((list(said), said["ready"], said["pid"], said["host"]), (KEYS, True, p.pid, "127.0.0.1"), "ready: the keys")
+        is_equal(ready.read_bytes(), line, "ready: the file is the line")
+        is_equal(pid.read_text(), f"{p.pid}\n", "pid file")
+        ok(Path(said["data"]).is_dir(), "ready: data is there")
+        p.send_signal(signal.SIGTERM)
+        is_equal((p.stdout.read(), p.wait(60)), (b"", 0), "one line, and exit status 0 at SIGTERM")
+        ok(not Path(said["data"]).exists() and not ready.exists() and not pid.exists(), "nothing is left behind")
+
+
+def test_open_house(processes):
+    """No options: every address is an account, any password is right."""
+    with Dev(processes=processes) as dev:
+        smtp_send(dev, "a@far.test", ["who.ever@some.where.test"], MAIL)
+        got = imap_messages(dev, "who.ever@some.where.test", "any password")
+        ok(len(got) == 1 and got[0].endswith(MAIL), "open house: an account at first use")
+        with smtplib.SMTP(dev.host, dev.submission) as session:
+            session.starttls(context=tls_context(dev))
+            session.login("new@other.test", "x")
+            session.sendmail("new@other.test", ["third@other.test"], MAIL.replace(USER.encode(), b"new@other.test"))
+        is_equal(len(imap_messages(dev, "third@other.test", "y")), 1, "open house: submission likewise")
+
+
+def test_options(processes):
+    """One option after the other."""
+    with Folder() as folder:
+        dev = Dev("--hostname", "mail.example.test", "--domain", "Example.Test", "--domain", "other.test", "--user",
+                  f"{USER}:a:b c", "--set", "smtp.message_max=64K", data=f"{folder}/data", processes=processes).start()
+        with smtplib.SMTP(dev.host, dev.smtp) as session:
+            is_equal(session.ehlo()[1].splitlines()[0], b"mail.example.test", "--hostname: EHLO")
+            is_equal(session.esmtp_features["size"], "65536", "--set: a row of the configuration")
+            session.mail("a@far.test")
+            codes = [session.rcpt(a)[0] for a in (USER, "nobody@example.test", "postmaster@other.test", "x@third.test")]
+            is_equal(codes, [250, 550, 250, 550], "--domain, --user: who is local, who is there")
+        cert = ssl.create_default_context(cafile=dev.ca)
+        with socket.create_connection((dev.host, dev.imaps)) as sock, cert.wrap_socket(
+                sock, server_hostname="mail.example.test") as tls:
+            names = {name for _, name in tls.getpeercert()["subjectAltName"]}
+            ok({"mail.example.test", "localhost", "127.0.0.1"} <= names, "--hostname: in the certificate", names)
+        smtp_send(dev, "a@far.test", [USER], MAIL)
+        is_equal(len(imap_messages(dev, USER, "a:b c")), 1, "--user: a password with a colon and a blank")
+        try:
+            imap_login(dev, USER, "a")
+            ok(False, "--user: another password")
+        except Exception as e:
+            ok("AUTHENTICATIONFAILED" in str(e), "--user: another password is wrong", e)
+        is_equal(dev.data, f"{folder}/data", "--data")
+        dev.kill()    # SIGKILL
+        with Dev(processes=processes, data=f"{folder}/data", users={USER: "ignored"}) as again:
+            is_equal(len(imap_messages(again, USER, "a:b c")), 1, "--data: kept over kill -9, with its accounts")
+            is_equal(again.data, dev.data, "--data: the same folder")
+            busy = posthouse("dev", "--data", f"{folder}/data")
+            ok(busy.returncode == EX_TEMPFAIL and f"{folder}/data" in busy.stderr, "--data: not twice at a time", busy.stderr)
+
+
+def free_ports(n):
+    """The first of n ports in a row that are free now."""
+    for base in range(20000, 60000, 50):
+        try:
+            for s in [socket.create_server(("127.0.0.1", base + i)) for i in range(n)]:
+                s.close()
+            return base
+        except OSError:
+            continue
+    raise OSError("no ports")
+
+
+def test_closed_folder():
+    """The roles of a server that root starts cannot get to data below a folder of mode 0700."""
+    with tempfile.TemporaryDirectory() as folder:
+        p = posthouse("dev", "--processes", "--data", f"{folder}/data")
+        ok(p.returncode == 77 and f"chmod o+x {folder}" in p.stderr, "data that the roles cannot reach: told", p.stderr)
+
+
+def test_ports():
+    base = free_ports(7)
+    with Dev("--imap", base + 6, port_base=base) as dev:
+        is_equal([dev.ready[p] - base for p in PORTS], [0, 1, 2, 6, 4, 5], "--port-base, and one port by itself")
+        p = posthouse("dev", "--smtp", base)
+        ok(p.returncode == EX_TEMPFAIL and f"port {base}: another program" in p.stderr,
+           "a port that is taken is named", (p.returncode, p.stderr))
+    is_equal(posthouse("dev", "--port-base", "65533").returncode, EX_USAGE, "--port-base beyond the last port")
+
+
+def test_certificate():
+    with tempfile.TemporaryDirectory() as folder:
+        cert, key = f"{folder}/c.pem", f"{folder}/k.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
+                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+        with Dev("--cert", cert, "--key", key) as dev:
+            context = ssl.create_default_context(cafile=cert)
+            with socket.create_connection((dev.host, dev.submissions)) as sock, context.wrap_socket(
+                    sock, server_hostname="localhost") as tls:
+                is_equal(tls.recv(4), b"220 ", "--cert, --key: ours is shown")
+            is_equal(dev.ca, "", "--cert: no CA of its own")
+        check("--cert without --key", ["dev", "--cert", cert], EX_USAGE, err="--key belong together")
+        Path(key).write_text("nonsense")
+        p = posthouse("dev", "--cert", cert, "--key", key)
+        ok(p.returncode not in (EX_OK, 1) and "key" in p.stderr, "a key that is none", (p.returncode, p.stderr))
+
+
+def test_dns():
+    with FakeDns() as dns, FakeSmtp(host="127.0.0.7") as far:
+        dns.add("far.test", "MX", 1, "mx.far.test")
+        dns.add("mx.far.test", "A", "127.0.0.7")
+        with Dev("--set", f"relay.port={far.port}", dns=dns.address, users={USER: "secret"}) as dev:
+            submit(dev, USER, ["x@far.test"], MAIL)
+            far.wait(1)
+            asked = len([q for q in dns.queries if q == ("far.test", "MX")])
+            submit(dev, USER, ["x@far.test"], MAIL)
+            far.wait(2)
+            ok(len([q for q in dns.queries if q == ("far.test", "MX")]) > asked > 0, "--dns: asked, and TTL 0 honoured")
+        with tempfile.NamedTemporaryFile("w", suffix=".zone") as zone:
+            zone.write("$ORIGIN zone.test.\n@ 0 IN MX 1 mx\nmx 0 IN A 127.0.0.7\n")
+            zone.flush()
+            with Dev("--dns-zone", zone.name, "--set", f"relay.port={far.port}", users={USER: "secret"}) as dev:
+                submit(dev, USER, ["x@zone.test"], MAIL)
+                is_equal(far.wait(3)[2].recipients, ["x@zone.test"], "--dns-zone: answers")
+    with FakeSmtp() as far, Dev(route=f"{far.host}:{far.port}", users={USER: "secret"}) as dev:
+        submit(dev, USER, ["John.Doe@Far.Test"], MAIL)
+        is_equal(far.wait(1)[0].recipients, ["John.Doe@far.test"], "--route: goes there, the local part as it was written")
+
+
+def test_dev_refuses():
+    for args, why in ((["--nope"], "no option --nope"), (["extra"], "takes no arguments"), (["--data"], "needs a value"),
+                      (["--smtp", "0"], "not a port"), (["--user", "x"], "ADDRESS:PASSWORD"), (["--set", "x"], "SECTION.KEY=VALUE"),
+                      (["--user", "a b@c.test:x"], "ADDRESS:PASSWORD"), (["--domain", "a..b"], "not a domain")):
+        check(f"dev {' '.join(args)}", ["dev", *args], EX_USAGE, err=why)
+    for args, why in ((["--dns", "x"], "dns.forward"), (["--route", "h:x"], "HOST:PORT"), (["--dns-zone", "/nowhere"], "/nowhere")):
+        p = posthouse("dev", *args)
+        ok(p.returncode in (EX_CONFIG, 74) and why in p.stderr, f"dev {' '.join(args)}: told", (p.returncode, p.stderr))
+
+
+# --- the administrator's commands, without a server ---
+
+def test_accounts(data, running):
+    where = ["--data", data]
+    state = "running" if running else "not running"
+
+    def c(name, words, *rest, **more):
+        return check(f"{state}: {name}", [*words.split(), *where], *rest, **more)
+    c("domain add", "domain add Bücher.Test", EX_OK)
+    c("domain list", "domain list", EX_OK, out=r"(?m)^xn--bcher-kva\.test$")
+    c("user add makes the domain local", "user add Carol@New.Test --password pw", EX_OK, out="new.test is a local domain now")
+    c("user add, from stdin", "user add dave@new.test --quota 2M", EX_OK, stdin="pw\n")
+    c("user add twice", "user add carol@new.test --password pw", EX_DATAERR, err="carol@new.test is there already")
+    c("user add without a password", "user add x@new.test", EX_USAGE, err="no password")
+    for bad in ("x", "@new.test", "x@", "a@b@new.test", "x@new..test", ".x@new.test"):
+        c(f"user add {bad}", f"user add {bad} --password pw", EX_USAGE, err="not an address")
+    c("a size that is none", "user add x@new.test --password pw --quota 3Q", EX_USAGE, err="a size, as 500M")
+    c("user passwd", "user passwd carol@new.test --password other", EX_OK)
+    c("user passwd of nobody", "user passwd nobody@new.test --password x", EX_DATAERR, err="no account nobody@new.test")
+    c("user quota", "user quota carol@new.test --quota 1G", EX_OK)
+    c("user quota without one", "user quota carol@new.test", EX_USAGE, err="--quota SIZE")
+    c("user disable", "user disable dave@new.test", EX_OK)
+    users = {u["address"]: (u["quota"], u["disabled"]) for u in json.loads(c("user list", "user list --json", EX_OK))}
+    is_equal({a: users[a] for a in ("carol@new.test", "dave@new.test")},
+             {"carol@new.test": (1 << 30, False), "dave@new.test": (2 << 20, True)}, f"{state}: user list --json")
+    c("user list", "user list", EX_OK, out=r"(?m)^dave@new\.test .* of 2097152  disabled$")
+    c("alias add", "alias add team@new.test carol@new.test Far.Away@Elsewhere.Test", EX_OK)
+    c("alias add of a catch-all", "alias add @new.test carol@new.test", EX_OK)
+    c("alias add elsewhere", "alias add x@foreign.test carol@new.test", EX_DATAERR, err="posthouse domain add foreign.test")
+    c("alias add without a target", "alias add x@new.test", EX_USAGE, err="TARGET")
+    c("alias add over an account", "alias add carol@new.test dave@new.test", EX_DATAERR, err="is an account")
+    aliases = {a["address"]: a["targets"] for a in json.loads(c("alias list", "alias list --json", EX_OK))}
+    is_equal(aliases, {"@new.test": ["carol@new.test"], "team@new.test": ["carol@new.test", "Far.Away@elsewhere.test"]},
+             f"{state}: alias list --json")
+    c("alias list", "alias list", EX_OK, out=r"(?m)^team@new\.test +carol@new\.test,Far\.Away@elsewhere\.test$")
+    c("domain remove while in use", "domain remove new.test", EX_DATAERR, err="has accounts or aliases")
+    c("alias remove", "alias remove team@new.test", EX_OK)
+    c("alias remove of a catch-all", "alias remove @new.test", EX_OK)
+    c("alias remove again", "alias remove team@new.test", EX_DATAERR, err="no such alias")
+    c("alias remove of an account", "alias remove carol@new.test", EX_DATAERR, err="posthouse user remove")
+    for who in ("carol", "dave"):
+        c("user remove", f"user remove {who}@new.test", EX_OK)
+    c("user remove again", "user remove carol@new.test", EX_DATAERR, err="no account")
+    c("domain remove", "domain remove new.test", EX_OK)
+    c("domain remove again", "domain remove new.test", EX_DATAERR, err="no such domain")
+    c("domain remove, with other letters", "domain remove BÜCHER.test", EX_OK)
+    for words in ("user", "user list x", "alias", "domain frob", "queue", "queue frob all", "queue show"):
+        c(words, words, EX_USAGE, err="written: posthouse")
+    c("fsck", "fsck", EX_OK, out="sound")
+
+
+def test_no_store(folder):
+    nowhere = f"{folder}/nowhere"
+    for words in ("user list", "alias list", "domain list", "queue list", "fsck", "explain x", "user remove x@y.test"):
+        check(f"{words} without a store", [*words.split(), "--data", nowhere], EX_NOINPUT, err="no store.*\n.*posthouse init")
+    ok(not Path(nowhere).exists(), "looking makes nothing")
+    check("no configuration", ["user", "list", "--config", f"{folder}/none.conf"], EX_CONFIG, err="none.conf.*\n.*--data DIR")
+    bad = Path(folder, "bad.conf")
+    bad.write_text("hostname = x.example.test\nsmtp {\n  nonsense = 1\n}\n")
+    check("a wrong configuration", ["check", "--config", bad], EX_CONFIG, err="bad.conf:3:.*nonsense")
+
+
+def test_changes_are_seen(processes):
+    """What the commands change holds at once for the server that runs."""
+    with Folder() as folder, Dev(data=f"{folder}/data", processes=processes, users={USER: "secret"}) as dev:
+        test_accounts(dev.data, True)
+        where = ("--data", dev.data)
+        posthouse("user", "add", "new@example.test", "--password", "one", *where)
+        imap_login(dev, "new@example.test", "one").logout()
+        posthouse("user", "passwd", "new@example.test", "--password", "two", *where)
+        imap_login(dev, "new@example.test", "two").logout()
+        for password, disabled in (("one", False), ("two", True)):
+            if disabled:
+                posthouse("user", "disable", "new@example.test", *where)
+            try:
+                imap_login(dev, "new@example.test", password)
+                ok(False, f"logging in with {password}, disabled: {disabled}")
+            except Exception as e:
+                ok("AUTHENTICATIONFAILED" in str(e), f"the password {password} is refused, disabled: {disabled}", e)
+        posthouse("alias", "add", "all@example.test", USER, "new@example.test", *where)
+        smtp_send(dev, "a@far.test", ["all@example.test"], MAIL)
+        is_equal(len(wait_messages(dev, USER, 1)), 1, "an alias added while the server runs")
+        posthouse("user", "quota", USER, "--quota", "100", *where)
+        try:
+            smtp_send(dev, "a@far.test", [USER], MAIL)
+            ok(False, "quota")
+        except smtplib.SMTPRecipientsRefused as e:
+            is_equal(e.recipients[USER][0], 452, "a quota set while the server runs")
+        check("fsck --repair while it runs", ["fsck", "--repair", *where], EX_TEMPFAIL, err="stop it")
+        check("fsck while it runs", ["fsck", *where], EX_OK, out="sound")
+        ok("ok    the server runs" in posthouse("check", *where).stdout, "check while it runs")
+
+
+# --- queue and explain ---
+
+def test_queue(processes):
+    with Folder() as folder, FakeSmtp(replies={"RCPT": ["451 4.2.1 later"] * 3}) as far:
+        options = dict(data=f"{folder}/data", users={USER: "secret"}, route=f"{far.host}:{far.port}", processes=processes)
+        where = ["--data", f"{folder}/data"]
+
+        def listed():
+            return json.loads(posthouse("queue", "list", "--json", *where).stdout)
+
+        def tried():
+            return wait_for(lambda: (now := listed()) and all(r["tries"] for i in now for r in i["recipients"]) and now, "tries")
+        with Dev("--set", "relay.retry_min=1h", **options) as dev:
+            for _ in range(3):
+                submit(dev, USER, ["x@far.test"], MAIL)
+                wait_for(lambda: all(r["tries"] for i in listed() for r in i["recipients"]), "a try")
+            ids = [i["id"] for i in tried()]
+            check_queue_words(where, ids, far, listed, "running")
+        check_queue_stopped(where, listed)
+        with Dev("--set", "relay.retry_min=1h", **options):
+            far.wait(2)
+            wait_for(lambda: not listed(), "an empty queue")
+            ok(True, "what was released while nobody ran goes out at the next start")
+            check("queue list: nothing", ["queue", "list", *where], EX_OK, out="The queue is empty")
+
+
+def check_queue_words(where, ids, far, listed, state):
+    item = listed()[0]
+    is_equal((item["from"], item["size"] > 0, item["recipients"][0]["rcpt"], item["recipients"][0]["reply"]),
+             (USER, True, "x@far.test", "451 4.2.1 later"), f"{state}: queue list --json")
+    check(f"{state}: queue list", ["queue", "list", *where], EX_OK, out=f"{ids[0]} .*<{USER}>\n    to x@far.test .*1 tries")
+    shown = check(f"{state}: queue show", ["queue", "show", ids[0], *where], EX_OK, out="Subject: hello")
+    ok(shown.endswith("\ntext\n"), f"{state}: queue show has the message to its end", shown[-80:])
+    check(f"{state}: queue hold", ["queue", "hold", ids[0], *where], EX_OK, out="1 recipient")
+    check(f"{state}: queue retry", ["queue", "retry", ids[1], *where], EX_OK, out="1 recipient")
+    is_equal(len(far.wait(1)), 1, f"{state}: queue retry: it goes out")
+    wait_for(lambda: len(listed()) == 2, "two left")
+    ok(listed()[0]["recipients"][0]["held"], f"{state}: queue hold: it is held")
+    check(f"{state}: queue show of one that is gone", ["queue", "show", ids[1], *where], EX_DATAERR, err="no such message")
+    check(f"{state}: queue drop", ["queue", "drop", ids[2], *where], EX_OK)
+    is_equal([i["id"] for i in listed()], [ids[0]], f"{state}: queue drop: it is gone")
+    check(f"{state}: an id that is none", ["queue", "drop", "nonsense!", *where], EX_USAGE, err="posthouse queue list")
+
+
+def check_queue_stopped(where, listed):
+    """While no server runs."""
+    (item,) = listed()
+    check("not running: queue show", ["queue", "show", item["id"], *where], EX_OK, out="Subject: hello")
+    check("not running: queue release", ["queue", "release", "all", *where], EX_OK, out="1 recipient")
+    ok(not listed()[0]["recipients"][0]["held"], "not running: it is released")
+    check("not running: queue retry", ["queue", "retry", "all", *where], EX_OK)
+
+
+def test_explain():
+    with tempfile.TemporaryDirectory() as folder:
+        where = ["--data", f"{folder}/data"]
+        with Dev(data=f"{folder}/data", users={USER: "secret"}) as dev, smtplib.SMTP(dev.host, dev.smtp) as session:
+            session.ehlo("client.example.org")
+            session.mail("s@far.test")
+            session.rcpt(USER)
+            session.rcpt("nobody@example.test")
+            code, text = session.data(MAIL)
+            ident = text.decode().rsplit(" ", 1)[1]
+            for what in (ident, "<1@example.test>", "s@far.test", USER, "nobody@example.test", "127.0.0.1"):
+                out = check(f"explain {what}", ["explain", what, *where], EX_OK)
+                ok(ident in out and "s@far.test" in out and "550 5.1.1" in out, f"explain {what}: tells all", out)
+            told = json.loads(posthouse("explain", ident, "--json", *where).stdout)
+            ok(len(told) == 1 and told[0]["id"] == ident, "explain --json", told)
+        check("explain, not running", ["explain", ident, *where], EX_OK, out="s@far.test")
+        check("explain of nothing", ["explain", "what@ever.test", *where], EX_DATAERR, err="nothing is recorded about 'what@ever.test'")
+
+
+# --- init, check, serve ---
+
+def test_init():
+    with Folder() as folder:
+        config, data = f"{folder}/posthouse.conf", f"{folder}/data"
+        init = ["init", "Example.Test", "--config", config, "--data", data]
+        running_as = subprocess.run(["id", "posthouse"], capture_output=True).returncode == 0
+        if os.getuid() == 0 and not running_as:
+            check("init says which account is missing", init, EX_NOUSER, err="useradd --system")
+            ok(not Path(config).exists(), "and has written no configuration")
+            subprocess.run(["useradd", "--system", "--shell", "/usr/sbin/nologin", "posthouse"], check=True)
+            atexit.register(subprocess.run, ["userdel", "posthouse"], stderr=subprocess.DEVNULL)
+        out = check("init", init, EX_OK, out="First account   postmaster@example.test, password ")
+        for record in (r"example\.test\. +MX +10 mail\.example\.test\.", r'"v=spf1 mx -all"', r"_dmarc\.example\.test\."):
+            ok(re.search(record, out), f"init prints {record}", out)
+        check("init twice", init, EX_DATAERR, err="is there already; nothing was touched")
+        check("init of nonsense", ["init", "not a domain", "--config", f"{folder}/x"], EX_USAGE, err="not a domain")
+        is_equal(oct(os.stat(f"{data}/tls.key").st_mode & 0o777), "0o600", "init: the key is for nobody else")
+        base = free_ports(6)
+        with open(config, "a") as f:
+            f.write("listen {\n" + "".join(f"    {p} = {{127.0.0.1:{base + i}}}\n" for i, p in enumerate(PORTS)) + "}\n")
+        check("check of what init made", ["check", "--config", config], EX_OK, out="ok    all ports can be bound")
+        check("user list by configuration", ["user", "list", "--config", config], EX_OK, out="postmaster@example.test")
+        password = re.search(r"password (\S+)", out)[1]
+        serve(config, data, base, password)
+
+
+def serve(config, data, base, password):
+    p = subprocess.Popen([binary(), "serve", "--config", config], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    said = []
+    threading.Thread(target=lambda: said.extend(p.stderr), daemon=True).start()
+
+    def serves():
+        assert p.poll() is None, b"".join(said).decode()
+        try:
+            return socket.create_connection(("127.0.0.1", base), 5)
+        except OSError:
+            return None
+    wait_for(serves, "serve", 60).close()
+
+    class Server:
+        host, imaps, ca = "127.0.0.1", base + 4, f"{data}/ca.pem"
+    context = ssl.create_default_context(cafile=Server.ca)
+    context.check_hostname = False     # it names mail.example.test
+    with imaplib.IMAP4_SSL("127.0.0.1", base + 4, ssl_context=context, timeout=60) as imap:
+        is_equal(imap.login("postmaster@example.test", password)[0], "OK", "serve: the account that init made logs in")
+    check("check while serve runs", ["check", "--config", config], EX_OK, out="the server runs")
+    check("user add while serve runs", ["user", "add", "x@example.test", "--password", "y", "--config", config], EX_OK)
+    p.send_signal(signal.SIGTERM)
+    is_equal(p.wait(60), 0, "serve: ends with 0 at SIGTERM")
+
+
+def test_help():
+    names = re.findall(r"(?m)^  posthouse (\S+)", check("help", ["help"], EX_OK))
+    ok({"dev", "serve", "init", "check", "user", "alias", "domain", "queue", "fsck", "explain", "help"} <= set(names),
+       "help lists the commands", names)
+    for name in names:
+        out = check(f"help {name}", ["help", name], EX_OK, out=f"^posthouse {name}")
+        is_equal(posthouse(name, "--help").stdout, out, f"{name} --help is the same")
+    check("an unknown command", ["usr"], EX_USAGE, err="did you mean 'user'")
+    check("help for an unknown command", ["help", "frob"], EX_USAGE, err="no command 'frob'")
+    is_equal(posthouse().returncode, EX_USAGE, "no command at all")
+    check("--version", ["--version"], EX_OK, out=r"^posthouse \d+\.\d+\.\d+$")
+
+
+for mode in (False, True):
+    test_ready(mode)
+    test_open_house(mode)
+    test_options(mode)
+    test_changes_are_seen(mode)
+    test_queue(mode)
+if os.getuid() == 0:
+    test_closed_folder()
+test_ports()
+test_certificate()
+test_dns()
+test_dev_refuses()
+with tempfile.TemporaryDirectory() as empty:
+    test_no_store(empty)
+    posthouse("domain", "add", "first.test", "--data", f"{empty}/store")
+    test_accounts(f"{empty}/store", False)
+test_explain()
+test_init()
+test_help()
+done()
