@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import smtplib
+import socket
 import subprocess
 import tempfile
 import threading
@@ -407,6 +408,35 @@ def test_slow_names():
             ok(dev.stop() == 0, "the server ends while an answer is out")
 
 
+def test_stopped():
+    """A role that stops ends what it has begun, whoever knocks meanwhile. Its listening sockets stay open elsewhere: what
+    they report then must not end it."""
+    with FakeDns() as dns:
+        dns.add("later.test", "TXT", "v=spf1 +all")
+        dns.hold("later.test")
+        with Dev("--set", "policy.sender=off", dns=dns.address, processes=True, users={USER: "secret"},
+                 domains=["example.test"]) as dev:
+            answers = []
+
+            def wait():
+                with Client(dev, GOOD) as client:
+                    answers.append(client.send("a@later.test", message("a@later.test"))[0])
+
+            thread = threading.Thread(target=wait)
+            thread.start()
+            wait_for(lambda: ("later.test", "TXT") in dns.queries, "the question")
+            with smtplib.SMTP(dev.host, dev.smtp, timeout=60) as idle:
+                dev.signal(signal.SIGTERM)
+                is_equal(idle.getreply()[0], 421, "an idle session is told that the server stops")
+            late = [socket.create_connection((dev.host, dev.smtp), timeout=60) for _ in range(3)]
+            dns.release()
+            thread.join(60)
+            is_equal(answers, [250], "one whose message waits for a name gets its answer, though others knock")
+            for sock in late:
+                sock.close()
+            ok("sandbox" not in dev.stderr, "nobody broke the sandbox", dev.stderr[-2000:])
+
+
 def test_killed():
     """mx dies in the middle of messages: their senders try again, others notice nothing."""
     with tempfile.TemporaryDirectory() as folder:
@@ -460,5 +490,6 @@ with tempfile.TemporaryDirectory() as tmp:
 with tempfile.TemporaryDirectory() as tmp:
     test_what_if(tmp)
 test_slow_names()
+test_stopped()
 test_killed()
 done()
