@@ -82,7 +82,7 @@ static inline void key_u64(struct key *k, uint64_t v)
 static inline bool key_str(struct key *k, struct str s)
 {
 	if (s.n > KEY_MAX - k->n) { return false; }
-	memcpy(k->p + k->n, s.p, s.n);
+	if (s.n) { memcpy(k->p + k->n, s.p, s.n); } /* of nothing, `p` may be NULL */
 	k->n += s.n;
 	return true;
 }
