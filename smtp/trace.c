@@ -66,6 +66,12 @@ static struct str list_id_of(struct str value)
 	return good ? str_sub(id, 0, (size_t)to) : STR("");
 }
 
+/* RFC 5322 3.6.3, 3.6.6 */
+static bool is_bcc(struct str name)
+{
+	return str_ieq(name, STR("Bcc")) || str_ieq(name, STR("Resent-Bcc"));
+}
+
 void header_look(struct str header, struct header_facts *out)
 {
 	struct head_field f;
@@ -85,7 +91,7 @@ void header_look(struct str header, struct header_facts *out)
 			out->msgid_value = str_sub(str_trim(f.value), 0, TRACE_MSGID_MAX);
 		} else if (str_ieq(f.name, STR("List-Id"))) {
 			if (out->list_id.n == 0) { out->list_id = list_id_of(f.value); }
-		} else if (str_ieq(f.name, STR("Bcc"))) {
+		} else if (is_bcc(f.name)) {
 			out->bcc = true;
 		} else if (str_ieq(f.name, STR("Delivered-To"))) {
 			if (out->delivered_n < TRACE_DELIVERED_MAX) {
@@ -125,7 +131,7 @@ void header_complete(struct str header, const struct header_facts *facts, int64_
 		return;
 	}
 	while (head_next(&rest, &f)) {
-		if (!str_ieq(f.name, STR("Bcc"))) { buf_str(out, f.whole); }
+		if (!is_bcc(f.name)) { buf_str(out, f.whole); }
 	}
 	buf_str(out, STR("\r\n"));
 }

@@ -91,7 +91,8 @@ static void test_complete(void)
 		{"Subject: x\r\n\r\n", "Subject: x\r\n\r\n", true, true},
 		{"Date: x\r\nMessage-ID: y\r\n\r\n", "Date: x\r\nMessage-ID: y\r\n\r\n", false,
 			false},
-		{"Bcc: a,\r\n b\r\nDate: x\r\nbcc: c\r\n\r\n", "Date: x\r\n\r\n", false, true},
+		{"Bcc: a,\r\n b\r\nDate: x\r\nbcc: c\r\nResent-BCC: d\r\n\r\n", "Date: x\r\n\r\n",
+			false, true},
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct header_facts f;
