@@ -86,17 +86,12 @@ void dkim_body_end(struct dkim_body *b)
 
 /* --- header --- */
 
-static bool is_white(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 /* Unfolded, white space made one space, none at the ends. */
 static void relax_value(struct str v, struct buf *out)
 {
 	bool space = false, any = false;
 	for (size_t i = 0; i < v.n; i++) {
-		if (is_white(v.p[i])) {
+		if (ascii_white(v.p[i])) {
 			space = true;
 			continue;
 		}
@@ -111,7 +106,7 @@ static void relax_field(struct str field, struct buf *out)
 {
 	struct str name;
 	(void)str_cut(&field, ':', &name); /* a field without a colon is all name */
-	while (name.n && is_white(name.p[name.n - 1])) { name.n--; }
+	while (name.n && ascii_white(name.p[name.n - 1])) { name.n--; }
 	for (size_t i = 0; i < name.n; i++) { buf_chr(out, ascii_lower(name.p[i])); }
 	buf_chr(out, ':');
 	relax_value(field, out);
@@ -129,8 +124,8 @@ void dkim_canon_field(struct str field, bool relaxed, struct buf *out)
 
 static bool is_b(struct str name)
 {
-	while (name.n && is_white(name.p[0])) { name = str_skip(name, 1); }
-	while (name.n && is_white(name.p[name.n - 1])) { name.n--; }
+	while (name.n && ascii_white(name.p[0])) { name = str_skip(name, 1); }
+	while (name.n && ascii_white(name.p[name.n - 1])) { name.n--; }
 	return str_eq(name, STR("b"));
 }
 

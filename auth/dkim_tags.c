@@ -14,15 +14,10 @@ const char *dkim_result_name(enum dkim_result r)
 
 /* --- tag lists --- */
 
-static bool is_white(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 struct str dkim_trim(struct str s)
 {
-	while (s.n && is_white(s.p[0])) { s = str_skip(s, 1); }
-	while (s.n && is_white(s.p[s.n - 1])) { s.n--; }
+	while (s.n && ascii_white(s.p[0])) { s = str_skip(s, 1); }
+	while (s.n && ascii_white(s.p[s.n - 1])) { s.n--; }
 	return s;
 }
 
@@ -61,7 +56,7 @@ static int tag_add(struct dkim_tags *tags, struct str spec, bool utf8)
 	struct str name;
 	if (!str_cut(&spec, '=', &name)) { return ERR_SYNTAX; }
 	struct dkim_tag t = {.name = dkim_trim(name), .value = dkim_trim(spec)};
-	t.spaced = name.n && is_white(name.p[name.n - 1]);
+	t.spaced = name.n && ascii_white(name.p[name.n - 1]);
 	if (!tag_name_ok(t.name) || !tag_value_ok(t.value, utf8)) { return ERR_SYNTAX; }
 	for (size_t i = 0; i < tags->n; i++) {
 		if (str_ieq(tags->tag[i].name, t.name)) { return ERR_EXISTS; }
@@ -102,7 +97,7 @@ struct str dkim_without_white(struct str v, struct arena *a)
 	char *p = arena_alloc(a, v.n + 1);
 	size_t n = 0;
 	for (size_t i = 0; i < v.n; i++) {
-		if (!is_white(v.p[i])) { p[n++] = v.p[i]; }
+		if (!ascii_white(v.p[i])) { p[n++] = v.p[i]; }
 	}
 	return str_make(p, n);
 }
@@ -353,9 +348,7 @@ static bool beyond_lib(
 	if (dkim_signature_covers(s, STR("DKIM-Signature"))) { return true; }
 	if (s->has_l || MAX(s->t_s, s->x_s) == UINT64_MAX) { return true; }
 	if (s->has_t && s->t_s < DKIM_SKEW_S) { return true; } /* it subtracts */
-	for (size_t i = 0; i < value.n; i++) {
-		if ((unsigned char)value.p[i] >= 0x80) { return true; }
-	}
+	if (!str_ascii(value)) { return true; }
 	for (size_t i = 0; i < tags->n; i++) {
 		struct str name = tags->tag[i].name;
 		if (str_eq(name, STR("b")) ? tags->tag[i].spaced

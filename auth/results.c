@@ -159,11 +159,6 @@ static struct str shortened(struct str s)
 	return str_sub(s, 0, n);
 }
 
-static bool blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 /* Word by word, so that it can be folded. */
 static void put_comment(struct writer *w, struct str text)
 {
@@ -172,7 +167,7 @@ static void put_comment(struct writer *w, struct str text)
 	bool cut = left.n < text.n, any = false;
 	while (left.n) {
 		size_t n = 0;
-		while (n < left.n && !blank(left.p[n])) { n++; }
+		while (n < left.n && !ascii_white(left.p[n])) { n++; }
 		struct str word = str_sub(left, 0, n);
 		left = str_skip(left, n + 1);
 		if (n == 0) { continue; }

@@ -142,14 +142,6 @@ static int fetch_explanation(struct spf_run *r, struct str *text_out)
 	return spf_macro_check(*text_out, SPFUSE_TEXT, NULL) < 0 ? ERR_GONE : 1;
 }
 
-static bool is_printable(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] < ' ' || s.p[i] > '~') { return false; }
-	}
-	return true;
-}
-
 static int expand_explanation(struct spf_run *r)
 {
 	struct str text;
@@ -162,7 +154,7 @@ static int expand_explanation(struct spf_run *r)
 		return r->pending ? 0 : ERR_GONE;
 	}
 	spf_macro_expand(text, SPFUSE_TEXT, &r->vars, SPFMAX_EXPLANATION, &out);
-	if (is_printable(buf_view(&out))) {
+	if (spf_is_printable(buf_view(&out))) {
 		r->c->explanation = arena_dup(r->c->arena, buf_view(&out));
 	}
 	buf_fini(&out);

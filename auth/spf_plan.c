@@ -345,14 +345,6 @@ int spf_record_read(struct spf_run *r, struct str domain, struct spf_node *paren
 	return 0;
 }
 
-static bool is_ascii(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] < ' ' || s.p[i] > '~') { return false; }
-	}
-	return true;
-}
-
 int spf_expand(struct spf_run *r, struct str spec, const struct spf_record *record, struct str by,
 	struct str *out)
 {
@@ -360,7 +352,7 @@ int spf_expand(struct spf_run *r, struct str spec, const struct spf_record *reco
 	r->vars.domain = record->domain;
 	r->vars.validated = STR("");
 	/* RFC 8616 4: a local-part that is not ASCII is in no name */
-	if (!is_ascii(r->vars.local) && spf_macro_uses(spec, "sl")) {
+	if (!spf_is_printable(r->vars.local) && spf_macro_uses(spec, "sl")) {
 		*out = spec;
 		return ERR_SYNTAX;
 	}
@@ -371,7 +363,7 @@ int spf_expand(struct spf_run *r, struct str spec, const struct spf_record *reco
 	spf_macro_expand(spec, SPFUSE_DOMAIN, &r->vars, 0, &name);
 	*out = arena_dup(r->c->arena, buf_view(&name));
 	buf_fini(&name);
-	return is_ascii(*out) ? 0 : ERR_SYNTAX;
+	return spf_is_printable(*out) ? 0 : ERR_SYNTAX;
 }
 
 int spf_expand_target(struct spf_run *r, struct spf_node *n)

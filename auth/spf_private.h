@@ -41,6 +41,9 @@ int spf_record_check(struct str record, struct err *e);
 /* Does it take questions to the DNS (4.6.4)? */
 bool spf_asks(enum spf_kind k);
 
+/* Nothing but SP and visible US-ASCII? */
+bool spf_is_printable(struct str s);
+
 /* --- macros: pure (spf_macro.c) --- */
 
 enum spf_macro_use { SPFUSE_DOMAIN, SPFUSE_VALUE, SPFUSE_TEXT };

@@ -30,6 +30,14 @@ bool spf_next_term(struct str *rest, struct str *term_out)
 	return true;
 }
 
+bool spf_is_printable(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] < ' ' || s.p[i] > '~') { return false; }
+	}
+	return true;
+}
+
 /* What a term's name takes behind it. */
 enum {
 	SPEC = 1,      /* ":" domain-spec is possible */

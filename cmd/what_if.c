@@ -177,20 +177,12 @@ static void add_line(struct trial *t, const char *before, const char *value, con
 	buf_fmt(&t->lines[t->lines_n++], "%s%s%s", before, value, after);
 }
 
-static bool beyond_ascii(const char *s)
-{
-	for (; s && *s; s++) {
-		if ((unsigned char)*s >= 0x80) { return true; }
-	}
-	return false;
-}
-
 static int make_lines(struct trial *t, const struct net_addr *client)
 {
 	const struct what_if *w = t->what;
 	char literal[NET_ADDR_TEXT];
 	const char *from = w->from ? w->from : "";
-	bool utf8 = beyond_ascii(w->from) || beyond_ascii(w->to);
+	bool utf8 = !str_ascii(str_of(w->from)) || !str_ascii(str_of(w->to));
 	if (!one_line(w->helo)) { return bad_option(t, "helo", w->helo); }
 	if (!one_line(w->from)) { return bad_option(t, "from", w->from); }
 	if (!one_line(w->to)) { return bad_option(t, "to", w->to); }

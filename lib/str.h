@@ -72,6 +72,12 @@ static inline char ascii_upper(char c)
 	return (char)(c >= 'a' && c <= 'z' ? c - 32 : c);
 }
 
+/* SP, HTAB, CR, LF: what folding white space is made of. */
+static inline bool ascii_white(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static inline bool ascii_digit(char c)
 {
 	return c >= '0' && c <= '9';
