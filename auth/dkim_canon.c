@@ -2,6 +2,8 @@
    (b=). */
 #include "auth/dkim_canon.h"
 
+#include "auth/dkim_tags.h"
+
 /* --- body --- */
 
 static void give(struct dkim_body *b)
@@ -122,13 +124,6 @@ void dkim_canon_field(struct str field, bool relaxed, struct buf *out)
 	buf_str(out, STR("\r\n"));
 }
 
-static bool is_b(struct str name)
-{
-	while (name.n && ascii_white(name.p[0])) { name = str_skip(name, 1); }
-	while (name.n && ascii_white(name.p[name.n - 1])) { name.n--; }
-	return str_eq(name, STR("b"));
-}
-
 /* Everything between the "=" of b= and the next ";" goes. */
 static void without_b(struct str field, struct buf *out)
 {
@@ -139,7 +134,7 @@ static void without_b(struct str field, struct buf *out)
 	while (more) {
 		more = str_cut(&field, ';', &spec);
 		ptrdiff_t equals = str_chr(spec, '=');
-		if (equals >= 0 && is_b(str_sub(spec, 0, (size_t)equals))) {
+		if (equals >= 0 && str_eq(dkim_trim(str_sub(spec, 0, (size_t)equals)), STR("b"))) {
 			spec.n = (size_t)equals + 1;
 		}
 		buf_str(out, spec);

@@ -359,12 +359,6 @@ static bool beyond_lib(
 	return false;
 }
 
-static bool inside(struct str domain, struct str parent)
-{
-	return str_ieq(domain, parent) || (domain.n > parent.n && str_iends(domain, parent) &&
-						  domain.p[domain.n - parent.n - 1] == '.');
-}
-
 /* Well formed; is it one that we accept? 6.1.1, RFC 8301 3.1. */
 static struct dkim_flaw judge(const struct dkim_signature *s, int64_t now_us)
 {
@@ -375,7 +369,7 @@ static struct dkim_flaw judge(const struct dkim_signature *s, int64_t now_us)
 	if (!dkim_signature_covers(s, STR("From"))) {
 		return (struct dkim_flaw){DKIM_RESULT_PERMERROR, "the From field is not signed"};
 	}
-	if (!inside(s->identity_domain, s->domain)) {
+	if (!idn_within(s->identity_domain, s->domain)) {
 		return (struct dkim_flaw){DKIM_RESULT_PERMERROR, "i= is not inside d="};
 	}
 	if (s->fields_n > DKIM_FIELDS_MAX) {

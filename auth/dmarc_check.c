@@ -56,16 +56,10 @@ static struct dmarc_walk *walk_of(struct dmarc_check *c, struct str domain)
 
 /* --- alignment (4.10.2) --- */
 
-static bool is_under(struct str name, struct str above)
-{
-	return str_eq(name, above) ||
-	       (str_ends(name, above) && name.n > above.n && name.p[name.n - above.n - 1] == '.');
-}
-
 /* Do two names end with the same label, so that they may be of one organisation? */
 static bool related(struct str a, struct str b)
 {
-	return is_under(b, str_skip(a, (size_t)(str_rchr(a, '.') + 1)));
+	return idn_within(b, str_skip(a, (size_t)(str_rchr(a, '.') + 1)));
 }
 
 static bool is_strict(const struct dmarc_step *s, const struct dmarc_identifier *id)
@@ -102,7 +96,7 @@ static bool may_hide(const struct dmarc_walk *w, struct str organisation)
 {
 	for (size_t i = 0; i < w->n; i++) {
 		const struct dmarc_step *s = &w->steps[i];
-		if (s->status == DNS_SERVFAIL && is_under(s->name, organisation)) { return true; }
+		if (s->status == DNS_SERVFAIL && idn_within(s->name, organisation)) { return true; }
 	}
 	return false;
 }
@@ -115,7 +109,7 @@ static enum alignment align(struct dmarc_check *c, struct dmarc_walk *author,
 	if (str_eq(author->start, id->domain)) { return ALIGNED; }
 	if (is_strict(governing, id) || !author->done) { return NOT_ALIGNED; }
 	struct str organisation = dmarc_organisation(author);
-	if (!is_under(id->domain, organisation)) { return NOT_ALIGNED; }
+	if (!idn_within(id->domain, organisation)) { return NOT_ALIGNED; }
 	struct dmarc_walk *w = walk_of(c, id->domain);
 	if (dmarc_walk_step(w) == 0) { return WAIT; }
 	if (!str_eq(dmarc_organisation(w), organisation)) {

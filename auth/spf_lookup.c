@@ -1,6 +1,7 @@
 /* What an SPF check asks the DNS: every question once, remembered until the check ends, so that a
    walk can be repeated. RFC 7208 4.6.4, 5.5. */
 #include "auth/spf_private.h"
+#include "lib/idn.h"
 
 static struct spf_lookup *find(struct spf_check *c, struct str name, enum dns_type type)
 {
@@ -61,12 +62,6 @@ enum dns_type spf_address_type(const struct spf_run *r)
 	return r->vars.client.sa.sa_family == AF_INET6 ? DNS_AAAA : DNS_A;
 }
 
-bool spf_is_below(struct str name, struct str domain)
-{
-	if (!str_iends(name, domain)) { return false; }
-	return name.n == domain.n || name.p[name.n - domain.n - 1] == '.';
-}
-
 int spf_client_names(struct spf_run *r, struct str by, struct str at)
 {
 	if (r->names_known) { return 0; }
@@ -82,7 +77,8 @@ int spf_client_names(struct spf_run *r, struct str by, struct str at)
 	return 0;
 }
 
-int spf_is_client(struct spf_run *r, struct str name, struct str by, struct str at)
+/* Does the name have the client's address? 1, 0, or ERR_AGAIN when pending or failed. */
+static int is_client(struct spf_run *r, struct str name, struct str by, struct str at)
 {
 	const struct sockaddr *sa = &r->vars.client.sa;
 	bool six = sa->sa_family == AF_INET6;
@@ -101,7 +97,7 @@ enum { SAME, BELOW, ANY, RANKS };
 
 static unsigned rank(struct str name, struct str domain)
 {
-	return str_ieq(name, domain) ? SAME : spf_is_below(name, domain) ? BELOW : ANY;
+	return str_ieq(name, domain) ? SAME : idn_within(name, domain) ? BELOW : ANY;
 }
 
 int spf_validated(
@@ -113,7 +109,7 @@ int spf_validated(
 	for (unsigned want = SAME; want < RANKS; want++) {
 		for (size_t i = 0; i < r->names_n; i++) {
 			if (rank(r->names[i], domain) != want) { continue; }
-			rc = spf_is_client(r, r->names[i], by, at);
+			rc = is_client(r, r->names[i], by, at);
 			if (rc < 0) { return rc; }
 			if (rc == 1) {
 				*out = r->names[i];

@@ -26,7 +26,8 @@ void spf_stop(struct spf_run *r, enum spf_result result, const char *fmt, ...)
 	r->c->why = arena_dup(r->c->arena, str_of(text));
 }
 
-bool spf_is_domain(struct str name)
+/* Is it a domain that can have a record (4.3)? */
+static bool is_domain(struct str name)
 {
 	struct str label, rest = name;
 	size_t labels = 0;
@@ -325,7 +326,7 @@ int spf_record_read(struct spf_run *r, struct str domain, struct spf_node *paren
 {
 	struct err e;
 	struct str text;
-	if (!spf_is_domain(domain)) {
+	if (!is_domain(domain)) {
 		return no_record(
 			r, domain, "is no domain name that can have an SPF record", why_out);
 	}

@@ -123,13 +123,9 @@ const struct dns_answer *spf_ask(struct spf_run *r, struct str name, enum dns_ty
 	struct str asked_by, struct str asked_at);
 /* Learn what the client's address points to: r->names. 0, or ERR_AGAIN when pending or failed. */
 int spf_client_names(struct spf_run *r, struct str by, struct str at);
-/* Does the name have the client's address? 1, 0, or ERR_AGAIN when pending or failed. */
-int spf_is_client(struct spf_run *r, struct str name, struct str by, struct str at);
 /* %{p} for `domain` (7.3); ERR_AGAIN when pending or failed. */
 int spf_validated(
 	struct spf_run *r, struct str domain, struct str by, struct str at, struct str *out);
-/* Is `name` the domain or below it? */
-bool spf_is_below(struct str name, struct str domain);
 enum dns_type spf_address_type(const struct spf_run *r);
 
 /* --- records (spf_plan.c) --- */
@@ -152,8 +148,6 @@ struct spf_node *spf_decided(const struct spf_run *r, struct spf_node *n);
 /* Stop the walk with this result. */
 void spf_stop(struct spf_run *r, enum spf_result result, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Is it a domain that can have a record (4.3)? */
-bool spf_is_domain(struct str name);
 
 /* --- the walk (spf_walk.c) --- */
 

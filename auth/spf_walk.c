@@ -9,6 +9,8 @@
 #include <spf2/spf.h>
 #include <stdio.h>
 
+#include "lib/idn.h"
+
 /* The walk that libspf2 is in: its callbacks get no pointer of ours. */
 static _Thread_local struct spf_run *current;
 
@@ -204,7 +206,7 @@ static SPF_dns_rr_t *look_names(struct spf_run *r, ns_type type)
 	snprintf(number, sizeof number, "%u.t", spf_node_number(r, n));
 	SPF_dns_rr_t *rr = answer_new(type, NETDB_SUCCESS);
 	for (size_t i = 0; i < r->names_n; i++) {
-		if (spf_is_below(r->names[i], n->target)) { add_host(rr, i, number); }
+		if (idn_within(r->names[i], n->target)) { add_host(rr, i, number); }
 	}
 	return rr;
 }

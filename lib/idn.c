@@ -44,3 +44,9 @@ int idn_domain(struct str domain, struct arena *a, struct str *out)
 	idn2_free(ascii);
 	return rc;
 }
+
+bool idn_within(struct str domain, struct str top)
+{
+	if (!str_iends(domain, top)) { return false; }
+	return domain.n == top.n || domain.p[domain.n - top.n - 1] == '.';
+}

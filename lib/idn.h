@@ -8,3 +8,5 @@
    address literal, a label that is empty or over 63 octets, more than 253 octets, octets beyond
    letters, digits, "-" and "_". */
 int idn_domain(struct str domain, struct arena *a, struct str *out);
+/* Is the domain `top`, or below it? Case is no difference; else both are in the same form. */
+bool idn_within(struct str domain, struct str top);

@@ -1,6 +1,7 @@
 /* Exceptions and DNS lists of the policy. Runs in mx and submit. */
 #include "smtp/policy_rules.h"
 
+#include "lib/idn.h"
 #include "smtp/path.h"
 
 /* --- reading an exception --- */
@@ -142,17 +143,12 @@ void policy_rules_put(struct policy_rules *r)
 
 /* --- using an exception --- */
 
-static bool is_below(struct str domain, struct str top)
-{
-	return domain.n > top.n && str_iends(domain, top) && domain.p[domain.n - top.n - 1] == '.';
-}
-
 static bool names(const struct policy_except *x, struct str local, struct str domain)
 {
 	bool same = str_ieq(x->domain, domain);
 	return x->kind == EXCEPT_ADDRESS
 		       ? same && str_ieq(x->local, local)
-		       : same || (x->kind == EXCEPT_BELOW && is_below(domain, x->domain));
+		       : same || (x->kind == EXCEPT_BELOW && idn_within(domain, x->domain));
 }
 
 /* Of several authors all must be meant: one of them could be anybody. */

@@ -77,11 +77,21 @@ static void test_lengths(void)
 	buf_fini(&b);
 }
 
+static void test_within(void)
+{
+	CHECK(idn_within(STR("example.org"), STR("example.org")));
+	CHECK(idn_within(STR("a.b.Example.org"), STR("example.ORG")));
+	CHECK(!idn_within(STR("badexample.org"), STR("example.org")));
+	CHECK(!idn_within(STR("example.org"), STR("a.example.org")));
+	CHECK(!idn_within(STR("example.org"), STR("")));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct tap_case cases[] = {
 		{"domains in one form", test_domains},
 		{"names and labels that are too long", test_lengths},
+		{"domains and what is below them", test_within},
 	};
 	return tap_run(cases, COUNT(cases), argc, argv);
 }
