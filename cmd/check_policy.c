@@ -94,24 +94,18 @@ static void print_text(const struct conf *conf, const struct policy *p)
 
 /* --- JSON --- */
 
-static void json_pair(const char *name, struct str value, struct buf *out)
-{
-	buf_fmt(out, "\"%s\":", name);
-	json_str(value, out);
-}
-
 static void json_settings(const struct conf *conf, enum policy_id id, struct buf *out)
 {
-	buf_str(out, STR("\"settings\":["));
+	json_name("settings", out);
+	buf_chr(out, '[');
 	for (const char *const *key = policy_measures(id); *key; key++) {
 		struct buf value = {0};
 		bool set;
 		int rc = conf_show(conf, str_of(*key), &value, &set);
 		assert(rc == 0);
 		buf_str(out, key != policy_measures(id) ? STR(",{") : STR("{"));
-		json_pair("key", str_of(*key), out);
-		buf_chr(out, ',');
-		json_pair("value", buf_view(&value), out);
+		json_member("key", str_of(*key), out);
+		json_member("value", buf_view(&value), out);
 		buf_fmt(out, ",\"set\":%s}", rc == 0 && set ? "true" : "false");
 		buf_fini(&value);
 	}
@@ -121,7 +115,8 @@ static void json_settings(const struct conf *conf, enum policy_id id, struct buf
 static void json_services(enum policy_id id, struct buf *out)
 {
 	const char *sep = "";
-	buf_str(out, STR("\"services\":["));
+	json_name("services", out);
+	buf_chr(out, '[');
 	for (size_t i = 0; i < COUNT(services); i++) {
 		if (!(policy_at(id) & services[i].at)) { continue; }
 		buf_fmt(out, "%s\"%s\"", sep, services[i].name);
@@ -135,21 +130,18 @@ static void json_check(
 {
 	struct buf key = {0};
 	buf_str(out, id ? STR(",\n{") : STR("\n{"));
-	json_pair("name", policy_name(id), out);
-	buf_chr(out, ',');
-	json_pair("stage", policy_stage_name(policy_stage_of(id)), out);
-	buf_chr(out, ',');
-	json_pair("action", policy_action_name(p->action[id]), out);
-	buf_fmt(out, ",\"set\":%s,", action_is_set(conf, id, &key) ? "true" : "false");
-	json_pair("default", policy_action_name(policy_standard(id)), out);
-	buf_str(out, STR(",\"may\":["));
+	json_member("name", policy_name(id), out);
+	json_member("stage", policy_stage_name(policy_stage_of(id)), out);
+	json_member("action", policy_action_name(p->action[id]), out);
+	buf_fmt(out, ",\"set\":%s", action_is_set(conf, id, &key) ? "true" : "false");
+	json_member("default", policy_action_name(policy_standard(id)), out);
+	json_name("may", out);
+	buf_chr(out, '[');
 	put_words(id, ',', true, out);
-	buf_str(out, STR("],"));
+	buf_chr(out, ']');
 	json_services(id, out);
-	buf_chr(out, ',');
 	json_settings(conf, id, out);
-	buf_chr(out, ',');
-	json_pair("hits", str_of(policy_help(id)), out);
+	json_member("hits", str_of(policy_help(id)), out);
 	buf_chr(out, '}');
 	buf_fini(&key);
 }
@@ -165,11 +157,9 @@ static void print_json(const struct conf *conf, const struct policy *p)
 		struct str whom = x->text;
 		buf_str(&out, i ? STR(",\n{") : STR("\n{"));
 		str_cut(&whom, '=', &(struct str){0});
-		json_pair("check", x->all ? STR("*") : policy_name(x->id), &out);
-		buf_chr(&out, ',');
-		json_pair("kind", str_of(kinds[x->kind]), &out);
-		buf_chr(&out, ',');
-		json_pair("whom", str_trim(whom), &out);
+		json_member("check", x->all ? STR("*") : policy_name(x->id), &out);
+		json_member("kind", str_of(kinds[x->kind]), &out);
+		json_member("whom", str_trim(whom), &out);
 		buf_chr(&out, '}');
 	}
 	printf("%.*s]}\n", STR_ARG(buf_view(&out)));

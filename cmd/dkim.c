@@ -109,12 +109,6 @@ static void print_text(const struct dkim_sig *s)
 	}
 }
 
-static void json_member(const char *name, struct str value, struct buf *out)
-{
-	buf_fmt(out, ",\"%s\":", name);
-	json_str(value, out);
-}
-
 static void print_json(const struct dkim_sig *s, bool first)
 {
 	struct buf out = {0};

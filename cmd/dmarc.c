@@ -134,12 +134,6 @@ static void print_text(const struct dmarc_try *d)
 
 /* --- JSON --- */
 
-static void member(struct buf *out, const char *name, struct str value)
-{
-	buf_fmt(out, ",\"%s\":", name);
-	json_str(value, out);
-}
-
 static void json_step(const struct dmarc_step *s, struct buf *out)
 {
 	static const char *const words[] = {"ok", "nodata", "nxdomain", "servfail", "bad"};
@@ -150,7 +144,7 @@ static void json_step(const struct dmarc_step *s, struct buf *out)
 	json_str(buf_view(&text), out);
 	buf_fmt(out, ",\"status\":\"%s\",\"records\":%u,\"others\":%u,\"found\":%s",
 		words[s->status], s->records, s->others, s->found ? "true" : "false");
-	member(out, "text", s->text);
+	json_member("text", s->text, out);
 	buf_str(out, STR(",\"warnings\":["));
 	buf_reset(&text);
 	warnings(s, &text);
@@ -168,13 +162,13 @@ static void json_policy(const struct dmarc_try *d, struct buf *out)
 	const struct dmarc_author *a = author_of(d);
 	struct buf sentence = {0};
 	bool applies = a->result == DMARC_RESULT_FAIL;
-	member(out, "organisation", dmarc_organisation(&d->walk));
-	member(out, "governing", a->record ? a->record->name : STR(""));
-	member(out, "tag", str_of(applies ? a->tag : ""));
-	member(out, "published", str_of(applies ? dmarc_policy_name(a->published) : ""));
+	json_member("organisation", dmarc_organisation(&d->walk), out);
+	json_member("governing", a->record ? a->record->name : STR(""), out);
+	json_member("tag", str_of(applies ? a->tag : ""), out);
+	json_member("published", str_of(applies ? dmarc_policy_name(a->published) : ""), out);
 	policy_sentence(a, &sentence);
-	member(out, "policy", str_of(applies ? dmarc_policy_name(a->policy) : ""));
-	member(out, "sentence", buf_view(&sentence));
+	json_member("policy", str_of(applies ? dmarc_policy_name(a->policy) : ""), out);
+	json_member("sentence", buf_view(&sentence), out);
 	if (applies) {
 		const struct dmarc_record *r = &a->record->record;
 		buf_fmt(out, ",\"adkim\":\"%c\",\"aspf\":\"%c\",\"testing\":%s",

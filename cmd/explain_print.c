@@ -189,44 +189,33 @@ void explain_text(struct snap *sn, struct arena *a, const struct audit *au, stru
 
 /* --- JSON --- */
 
-static void put_key(struct buf *out, bool *first, const char *name)
+static void put_member(struct buf *out, const char *name, struct str value)
 {
-	if (!*first) { buf_chr(out, ','); }
-	*first = false;
-	json_str(str_of(name), out);
-	buf_chr(out, ':');
+	if (value.n) { json_member(name, value, out); }
 }
 
-static void put_member(struct buf *out, bool *first, const char *name, struct str value)
+static void put_number(struct buf *out, const char *name, uint64_t value)
 {
-	if (value.n == 0) { return; }
-	put_key(out, first, name);
-	json_str(value, out);
-}
-
-static void put_number(struct buf *out, bool *first, const char *name, uint64_t value)
-{
-	put_key(out, first, name);
+	json_name(name, out);
 	buf_u64(out, value);
 }
 
 static void json_checks(struct buf *out, const struct audit *au, struct str parent, unsigned depth)
 {
 	struct str last;
-	bool first_check = true;
+	bool first = true;
 	buf_chr(out, '[');
 	for (uint32_t i = 0; depth < DEPTH_MAX && i < au->checks_n; i++) {
 		const struct audit_check *c = &au->checks[i];
-		bool first = true;
 		if (!is_child(parent, c->name, &last)) { continue; }
-		buf_str(out, first_check ? STR("{") : STR(",{"));
-		first_check = false;
-		put_member(out, &first, "name", last);
-		put_member(out, &first, "result", c->result);
-		put_member(out, &first, "detail", c->detail);
-		put_member(out, &first, "action", c->action);
-		put_member(out, &first, "exception", c->except);
-		put_key(out, &first, "steps");
+		buf_str(out, first ? STR("{") : STR(",{"));
+		first = false;
+		put_member(out, "name", last);
+		put_member(out, "result", c->result);
+		put_member(out, "detail", c->detail);
+		put_member(out, "action", c->action);
+		put_member(out, "exception", c->except);
+		json_name("steps", out);
 		json_checks(out, au, c->name, depth + 1);
 		buf_chr(out, '}');
 	}
@@ -236,31 +225,29 @@ static void json_checks(struct buf *out, const struct audit *au, struct str pare
 static void json_rcpt(struct buf *out, struct snap *sn, struct arena *a, const struct audit_rcpt *r)
 {
 	char id[ID_TEXT];
-	bool first = true;
 	buf_chr(out, '{');
-	put_member(out, &first, "address", r->rcpt);
-	put_member(out, &first, "outcome", word(outcomes, COUNT(outcomes), r->outcome));
-	put_member(out, &first, "detail", r->detail);
+	put_member(out, "address", r->rcpt);
+	put_member(out, "outcome", word(outcomes, COUNT(outcomes), r->outcome));
+	put_member(out, "detail", r->detail);
 	if (r->mid) {
 		struct place p = place_of(sn, a, r->mid);
-		put_member(out, &first, "account", p.login);
-		put_member(out, &first, "mailbox", p.mailbox);
-		put_number(out, &first, "uid", r->uid);
+		put_member(out, "account", p.login);
+		put_member(out, "mailbox", p.mailbox);
+		put_number(out, "uid", r->uid);
 	}
-	if (r->qid) { put_member(out, &first, "queueId", str_of(id_text(r->qid, id))); }
+	if (r->qid) { put_member(out, "queueId", str_of(id_text(r->qid, id))); }
 	buf_chr(out, '}');
 }
 
 static void json_client(struct buf *out, const struct audit *au)
 {
-	bool first = true;
 	buf_chr(out, '{');
-	put_member(out, &first, "ip", au->peer);
-	put_member(out, &first, "name", au->client);
-	put_member(out, &first, "helo", au->helo);
-	put_member(out, &first, "protocol", au->proto);
-	put_member(out, &first, "tls", au->tls);
-	put_member(out, &first, "login", au->login);
+	put_member(out, "ip", au->peer);
+	put_member(out, "name", au->client);
+	put_member(out, "helo", au->helo);
+	put_member(out, "protocol", au->proto);
+	put_member(out, "tls", au->tls);
+	put_member(out, "login", au->login);
 	buf_chr(out, '}');
 }
 
@@ -268,29 +255,27 @@ void explain_json(struct snap *sn, struct arena *a, const struct audit *au, stru
 {
 	char id[ID_TEXT];
 	struct buf when = {0};
-	bool first = true;
 	date_iso(au->time_us, &when);
 	buf_chr(out, '{');
-	put_member(out, &first, "id", str_of(id_text(au->id, id)));
-	put_member(out, &first, "time", buf_view(&when));
-	put_member(out, &first, "kind", word(kinds, COUNT(kinds), au->kind));
-	put_key(out, &first, "client");
+	put_member(out, "id", str_of(id_text(au->id, id)));
+	put_member(out, "time", buf_view(&when));
+	put_member(out, "kind", word(kinds, COUNT(kinds), au->kind));
+	json_name("client", out);
 	json_client(out, au);
-	put_key(out, &first, "sender");
-	json_str(au->from, out);
-	put_member(out, &first, "author", au->author);
-	put_member(out, &first, "messageId", au->msgid);
-	put_number(out, &first, "size", au->size);
-	put_key(out, &first, "checks");
+	json_member("sender", au->from, out);
+	put_member(out, "author", au->author);
+	put_member(out, "messageId", au->msgid);
+	put_number(out, "size", au->size);
+	json_name("checks", out);
 	json_checks(out, au, STR(""), 0);
-	put_key(out, &first, "recipients");
+	json_name("recipients", out);
 	buf_chr(out, '[');
 	for (uint32_t i = 0; i < au->rcpts_n; i++) {
 		if (i) { buf_chr(out, ','); }
 		json_rcpt(out, sn, a, &au->rcpts[i]);
 	}
 	buf_chr(out, ']');
-	put_member(out, &first, "reply", au->reply);
+	put_member(out, "reply", au->reply);
 	buf_chr(out, '}');
 	buf_fini(&when);
 }

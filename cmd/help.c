@@ -98,25 +98,19 @@ static int print_keys(const char *about)
 
 /* --- JSON, from which etc/manual makes the manual pages --- */
 
-static void member(struct buf *out, const char *name, struct str value)
-{
-	buf_fmt(out, "%s\"%s\":", out->n && out->p[out->n - 1] != '{' ? "," : "", name);
-	json_str(value, out);
-}
-
 static void json_command(const struct command *c, struct buf *out)
 {
 	buf_str(out, STR("{"));
-	member(out, "name", str_of(c->name));
-	member(out, "arguments", str_of(c->arguments));
-	member(out, "summary", str_of(c->summary));
+	json_member("name", str_of(c->name), out);
+	json_member("arguments", str_of(c->arguments), out);
+	json_member("summary", str_of(c->summary), out);
 	buf_str(out, STR(",\"options\":["));
 	for (size_t i = 0; i < c->options_n; i++) {
 		const struct option_row *o = &c->options[i];
 		buf_str(out, i ? STR(",{") : STR("{"));
-		member(out, "name", str_of(o->name));
-		member(out, "value", str_of(o->value ? o->value : ""));
-		member(out, "help", str_of(o->help));
+		json_member("name", str_of(o->name), out);
+		json_member("value", str_of(o->value ? o->value : ""), out);
+		json_member("help", str_of(o->help), out);
 		buf_fmt(out, ",\"repeatable\":%s}", o->kind == OPTION_LIST ? "true" : "false");
 	}
 	buf_str(out, STR("]}"));
@@ -127,11 +121,11 @@ static void json_key(const struct conf_section *s, const struct conf_row *row, s
 	struct buf takes = {0};
 	conf_row_takes(row, &takes);
 	buf_str(out, STR("{"));
-	member(out, "section", str_of(s->name));
-	member(out, "name", str_of(row->name));
-	member(out, "takes", buf_view(&takes));
-	member(out, "default", str_of(row->def));
-	member(out, "help", str_of(row->help));
+	json_member("section", str_of(s->name), out);
+	json_member("name", str_of(row->name), out);
+	json_member("takes", buf_view(&takes), out);
+	json_member("default", str_of(row->def), out);
+	json_member("help", str_of(row->help), out);
 	buf_fmt(out, ",\"secret\":%s}", row->secret ? "true" : "false");
 	buf_fini(&takes);
 }

@@ -40,17 +40,6 @@ static enum step check_next(struct try *t)
 	return STEP_DONE;
 }
 
-static const char *type_name(enum dns_type type)
-{
-	switch (type) {
-	case DNS_A: return "A";
-	case DNS_AAAA: return "AAAA";
-	case DNS_MX: return "MX";
-	case DNS_PTR: return "PTR";
-	default: return "TXT";
-	}
-}
-
 static const char *status_name(enum dns_status status)
 {
 	static const char *const names[] = {
@@ -76,7 +65,8 @@ static void line(const char *name, struct str value)
 static void print_lookup(const struct spf_lookup *l, struct buf *out)
 {
 	buf_reset(out);
-	buf_fmt(out, "%-4s %.*s: %s", type_name(l->type), STR_ARG(l->name), status_name(l->status));
+	buf_fmt(out, "%-4s %.*s: %s", dns_type_name(l->type), STR_ARG(l->name),
+		status_name(l->status));
 	if (l->n) { buf_fmt(out, ", %zu record%s", l->n, l->n == 1 ? "" : "s"); }
 	buf_fmt(out, " (%.*s", (int)MIN(l->asked_by.n, 120), l->asked_by.p);
 	if (!str_eq(l->asked_at, l->name)) { buf_fmt(out, " of %.*s", STR_ARG(l->asked_at)); }
@@ -108,19 +98,13 @@ static void print_text(const struct spf_check *c)
 
 /* --- JSON --- */
 
-static void member(struct buf *out, const char *name, struct str value)
-{
-	buf_fmt(out, ",\"%s\":", name);
-	json_str(value, out);
-}
-
 static void json_lookup(const struct spf_lookup *l, struct buf *out)
 {
-	buf_fmt(out, "{\"type\":\"%s\",\"records\":%zu", type_name(l->type), l->n);
-	member(out, "name", l->name);
-	member(out, "status", str_of(status_name(l->status)));
-	member(out, "term", l->asked_by);
-	member(out, "record", l->asked_at);
+	buf_fmt(out, "{\"type\":\"%s\",\"records\":%zu", dns_type_name(l->type), l->n);
+	json_member("name", l->name, out);
+	json_member("status", str_of(status_name(l->status)), out);
+	json_member("term", l->asked_by, out);
+	json_member("record", l->asked_at, out);
 	buf_chr(out, '}');
 }
 
@@ -130,13 +114,13 @@ static void json_check(const struct spf_check *c, struct buf *out)
 	spf_received(c, &field);
 	buf_fmt(out, "{\"identity\":\"%s\",\"result\":\"%s\",\"terms\":%u,\"voids\":%u",
 		identity_name(c), spf_result_name(c->result), c->terms, c->voids);
-	member(out, "domain", c->checked);
-	member(out, "sender", c->sender);
-	member(out, "term", c->term);
-	member(out, "record", c->term_at);
-	member(out, "why", c->why);
-	member(out, "explanation", c->explanation);
-	member(out, "received", buf_view(&field));
+	json_member("domain", c->checked, out);
+	json_member("sender", c->sender, out);
+	json_member("term", c->term, out);
+	json_member("record", c->term_at, out);
+	json_member("why", c->why, out);
+	json_member("explanation", c->explanation, out);
+	json_member("received", buf_view(&field), out);
 	buf_str(out, STR(",\"lookups\":["));
 	for (size_t i = 0; i < c->lookups_n; i++) {
 		if (i) { buf_chr(out, ','); }

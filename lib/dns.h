@@ -19,6 +19,9 @@ enum dns_type {
 	DNS_TLSA = 52
 };
 
+/* "A", "MX", ...; "?" for any other. */
+const char *dns_type_name(enum dns_type type);
+
 enum dns_status {
 	DNS_OK,       /* at least one record */
 	DNS_NODATA,   /* the name exists, not this type */

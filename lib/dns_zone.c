@@ -233,6 +233,14 @@ static const struct {
 	{"TXT", DNS_TXT, "t"},
 };
 
+const char *dns_type_name(enum dns_type type)
+{
+	for (size_t i = 0; i < COUNT(types); i++) {
+		if (types[i].type == type) { return types[i].name; }
+	}
+	return "?";
+}
+
 static int put_field(struct parser *p, char kind, struct str text, struct buf *out)
 {
 	switch (kind) {

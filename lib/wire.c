@@ -196,6 +196,18 @@ void json_str(struct str s, struct buf *out)
 	buf_chr(out, '"');
 }
 
+void json_name(const char *name, struct buf *out)
+{
+	assert(out->n);
+	buf_fmt(out, "%s\"%s\":", out->p[out->n - 1] == '{' ? "" : ",", name);
+}
+
+void json_member(const char *name, struct str value, struct buf *out)
+{
+	json_name(name, out);
+	json_str(value, out);
+}
+
 static void json_field(const struct wire_field *f, const char *base, struct buf *out)
 {
 	const char *at = base + f->offset, *items;

@@ -69,3 +69,8 @@ int wire_unpack(const struct wire *w, struct str in, struct arena *a, void *v);
 void wire_json(const struct wire *w, const void *v, struct buf *out);
 /* One string as JSON, with its quotes. */
 void json_str(struct str s, struct buf *out);
+/* The name of the next member of the object that `out` ends in: `,"name":`, without the comma
+   behind "{". Names are ours. */
+void json_name(const char *name, struct buf *out);
+/* A member whose value is a string. */
+void json_member(const char *name, struct str value, struct buf *out);

@@ -164,19 +164,6 @@ static void add_row(struct rows *r, struct str name, const char *result, struct 
 		.name = name, .result = str_of(result), .detail = str_sub(detail, 0, DETAIL_MAX)};
 }
 
-static const char *type_name(enum dns_type type)
-{
-	switch (type) {
-	case DNS_A: return "A";
-	case DNS_AAAA: return "AAAA";
-	case DNS_MX: return "MX";
-	case DNS_PTR: return "PTR";
-	case DNS_TXT: return "TXT";
-	case DNS_CNAME: return "CNAME";
-	default: return "other";
-	}
-}
-
 static const char *status_name(enum dns_status status)
 {
 	static const char *const names[] = {[DNS_OK] = "found",
@@ -212,8 +199,8 @@ static void add_spf(struct rows *r, const struct spf_check *c, bool done, const 
 		const struct spf_lookup *l = c->lookups[i];
 		add_dns(r, dns, status_name(l->status),
 			arena_fmt(r->a, "%s %.*s: %zu record%s, asked for by %.*s",
-				type_name(l->type), STR_ARG(l->name), l->n, l->n == 1 ? "" : "s",
-				STR_ARG(l->asked_by)));
+				dns_type_name(l->type), STR_ARG(l->name), l->n,
+				l->n == 1 ? "" : "s", STR_ARG(l->asked_by)));
 	}
 }
 
