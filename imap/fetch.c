@@ -27,7 +27,6 @@ struct fetch {
 	struct session *s;
 	const struct fetch_request *req;
 	session_step then;
-	void *ctx;
 	struct walk walk;
 	bool unknown_cte;
 
@@ -496,22 +495,16 @@ static enum step fetch_unseen(struct session *s)
 /* --- the command --- */
 
 enum step fetch_start(struct session *s, const struct fetch_request *req,
-	const struct uid_range *ranges, size_t n, session_step then, void *ctx)
+	const struct uid_range *ranges, size_t n, session_step then)
 {
 	struct fetch *f = arena_new(&s->arena, struct fetch);
 	f->s = s;
 	f->req = req;
 	f->then = then;
-	f->ctx = ctx;
 	walk_init(&f->walk, &s->view, ranges, n);
 	s->work = f;
 	s->work_free = fetch_free;
 	return req->sets_seen && !s->view.read_only ? fetch_unseen(s) : fetch_messages(s);
-}
-
-void *fetch_ctx(const struct session *s)
-{
-	return ((const struct fetch *)s->work)->ctx;
 }
 
 bool fetch_missed(const struct session *s)
@@ -544,5 +537,5 @@ enum step cmd_fetch(struct session *s)
 	}
 	if (req->kinds & 1U << FETCH_MODSEQ) { condstore_enable(s); }
 	if (req->vanished) { fetch_vanished(s, req); }
-	return fetch_start(s, req, ranges, n, fetch_end, NULL);
+	return fetch_start(s, req, ranges, n, fetch_end);
 }

@@ -138,10 +138,9 @@ void fetch_vanished(struct session *s, const struct fetch_request *req);
 /* --- fetch.c --- */
 
 /* Send FETCH responses for the messages of `ranges` (indexes into the view), then go on with
-   `then`. `req` and `ranges` must live as long as the command. Owns s->work until the command ends;
-   fetch_ctx gives `ctx` back. */
+   `then`. `req` and `ranges` must live as long as the command. Owns s->work until the command ends.
+ */
 enum step fetch_start(struct session *s, const struct fetch_request *req,
-	const struct uid_range *ranges, size_t n, session_step then, void *ctx);
-void *fetch_ctx(const struct session *s);
+	const struct uid_range *ranges, size_t n, session_step then);
 /* In `then`: some of the messages were not there any more. */
 bool fetch_missed(const struct session *s);

@@ -12,7 +12,8 @@ static const struct {
 	{"\\Draft", FLAG_DRAFT},
 };
 
-uint64_t flag_system(struct str name)
+/* FLAG_* of "\Seen" and its sisters in any case; 0 when it is none of them. */
+static uint64_t system_flag(struct str name)
 {
 	for (size_t i = 0; i < COUNT(system_flags); i++) {
 		if (str_ieq(name, str_of(system_flags[i].name))) { return system_flags[i].flag; }
@@ -36,7 +37,7 @@ static bool add_flag(struct lex *l, struct flag_list *list)
 {
 	struct str name;
 	if (!lex_flag(l, &name)) { return false; }
-	uint64_t flag = flag_system(name);
+	uint64_t flag = system_flag(name);
 	if (!flag && str_starts(name, STR("\\"))) {
 		l->error = "no such system flag";
 		return false;

@@ -3,9 +3,6 @@
 
 #include "imap/lex.h"
 
-/* FLAG_* of "\Seen" and its sisters in any case; 0 when it is none of them. */
-uint64_t flag_system(struct str name);
-
 struct flag_list {
 	uint64_t flags; /* FLAG_SYSTEM */
 	struct wire_str_item *keywords;

@@ -88,5 +88,5 @@ enum step qresync_send(struct session *s, const struct qresync *q, session_step 
 	fetch_add(&s->arena, req, FETCH_MODSEQ);
 	fetch_vanished(s, req);
 	(void)view_resolve(&s->view, &req->set, true, &s->arena, &ranges, &n); /* UIDs always are */
-	return fetch_start(s, req, ranges, n, then, NULL);
+	return fetch_start(s, req, ranges, n, then);
 }

@@ -142,7 +142,7 @@ static enum step store_answered(struct session *s)
 	if (s->condstore) { fetch_add(&s->arena, &w->answer, FETCH_MODSEQ); }
 	/* RFC 7162 3.1.3: a condition brings MODSEQ even when the flags are not told */
 	bool told = !w->silent || w->conditional;
-	return fetch_start(s, &w->answer, w->ranges, told ? w->ranges_n : 0, store_end, w);
+	return fetch_start(s, &w->answer, w->ranges, told ? w->ranges_n : 0, store_end);
 }
 
 /* --- the command --- */

@@ -1,4 +1,4 @@
-/* Base64 and hex for protocols: strict, whole strings. Pure functions, every role. */
+/* Base64 and hex digits for protocols: strict, whole strings. Pure functions, every role. */
 #include "lib/codec.h"
 
 #include "lib/codec_private.h"
@@ -58,17 +58,6 @@ int base64_decode(struct str in, struct buf *out)
 		}
 	}
 	return 0;
-}
-
-void hex_encode(struct str in, struct buf *out)
-{
-	static const char digits[] = "0123456789abcdef";
-	char *to = buf_reserve(out, in.n * 2);
-	for (size_t i = 0; i < in.n; i++) {
-		*to++ = digits[(unsigned char)in.p[i] >> 4];
-		*to++ = digits[in.p[i] & 15];
-	}
-	buf_grow(out, in.n * 2);
 }
 
 int hex_value(char c)

@@ -1,4 +1,4 @@
-/* Octets as text and back: base64, quoted-printable, modified UTF-7, hex. Pure functions; output is
+/* Octets as text and back: base64, quoted-printable, modified UTF-7. Pure functions; output is
    appended to a buf. */
 #pragma once
 
@@ -8,8 +8,6 @@
 void base64_encode(struct str in, struct buf *out);
 /* Strict, for protocols: the padded alphabet and nothing else. ERR_SYNTAX. */
 int base64_decode(struct str in, struct buf *out);
-/* Lower case. */
-void hex_encode(struct str in, struct buf *out);
 /* The octet that the two digits behind the escape character s.p[0] stand for, -1 without them. */
 int hex_escape(struct str s);
 

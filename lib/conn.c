@@ -412,11 +412,6 @@ const struct net_addr *conn_peer(const struct conn *c)
 	return &c->peer;
 }
 
-const struct net_addr *conn_local(const struct conn *c)
-{
-	return &c->local;
-}
-
 void conn_set_peer(struct conn *c, const struct net_addr *a)
 {
 	c->peer = *a;
@@ -518,14 +513,6 @@ bool conn_tls_verified(const struct conn *c)
 	return c->ssl && SSL_get0_peer_certificate(c->ssl) &&
 	       SSL_get_verify_mode(c->ssl) != SSL_VERIFY_NONE &&
 	       SSL_get_verify_result(c->ssl) == X509_V_OK;
-}
-
-int conn_tls_exporter(const struct conn *c, unsigned char out[32])
-{
-	static const char label[] = "EXPORTER-Channel-Binding";
-	bool ok = c->ssl && SSL_export_keying_material(
-				    c->ssl, out, 32, label, sizeof label - 1, NULL, 0, 0) == 1;
-	return ok ? 0 : ERR_TLS;
 }
 
 /* --- events --- */

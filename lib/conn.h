@@ -36,7 +36,6 @@ void conn_free(struct conn *c);
 
 enum conn_status conn_status(const struct conn *c);
 const struct net_addr *conn_peer(const struct conn *c);
-const struct net_addr *conn_local(const struct conn *c);
 /* Replace the peer's address (PROXY protocol, XCLIENT). */
 void conn_set_peer(struct conn *c, const struct net_addr *a);
 
@@ -82,8 +81,6 @@ bool conn_is_tls(const struct conn *c);
 struct str conn_tls_version(const struct conn *c);
 struct str conn_tls_cipher(const struct conn *c);
 bool conn_tls_verified(const struct conn *c); /* client side: chain and name were right */
-/* RFC 9266 tls-exporter binding, 32 octets. */
-int conn_tls_exporter(const struct conn *c, unsigned char out[32]);
 
 /* Accepting: watches a listening descriptor and calls `fresh` with each new connection. */
 struct listener {

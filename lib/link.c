@@ -507,8 +507,3 @@ void link_free(struct link *l)
 		destroy(l);
 	}
 }
-
-enum role_id link_peer(const struct link *l)
-{
-	return l->peer;
-}

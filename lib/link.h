@@ -74,7 +74,6 @@ void link_hold(struct link *l);
 void link_go_on(struct link *l);
 /* Cancels nothing: open calls are woken with ERR_AGAIN first. */
 void link_free(struct link *l);
-enum role_id link_peer(const struct link *l);
 /* Unsent octets above a bound: hold back before sending more bulk. */
 bool link_full(const struct link *l);
 

@@ -115,11 +115,6 @@ static struct str octets(const struct net_addr *a)
 	return STR("");
 }
 
-bool net_addr_eq_ip(const struct net_addr *a, const struct net_addr *b)
-{
-	return str_eq(octets(a), octets(b));
-}
-
 int net_cidr_parse(struct str text, struct net_cidr *out)
 {
 	struct str ip;

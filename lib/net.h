@@ -27,7 +27,6 @@ const char *net_addr_ip(const struct net_addr *a, char out[NET_ADDR_TEXT]);
 const char *net_addr_literal(const struct net_addr *a, char out[NET_ADDR_TEXT]);
 uint16_t net_addr_port(const struct net_addr *a);
 bool net_addr_is_loopback(const struct net_addr *a);
-bool net_addr_eq_ip(const struct net_addr *a, const struct net_addr *b);
 void net_addr_from_sa(const struct sockaddr *sa, struct net_addr *out);
 socklen_t net_addr_len(const struct net_addr *a);
 

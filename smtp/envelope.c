@@ -98,7 +98,7 @@ int envelope_accept(struct envelope *e, const struct rcpt_args *args,
 	return 0;
 }
 
-struct str envelope_prefix(struct arena *a, struct str from, struct str rcpt)
+static struct str prefix(struct arena *a, struct str from, struct str rcpt)
 {
 	return arena_fmt(
 		a, "Return-Path: <%.*s>\r\nDelivered-To: %.*s\r\n", STR_ARG(from), STR_ARG(rcpt));
@@ -108,7 +108,7 @@ void envelope_prefixes(struct envelope *e)
 {
 	for (uint32_t i = 0; i < e->locals_n; i++) {
 		struct op_local_rcpt *l = &e->locals[i];
-		l->prefix = envelope_prefix(&e->arena, e->mail.from.text, l->rcpt);
+		l->prefix = prefix(&e->arena, e->mail.from.text, l->rcpt);
 	}
 }
 

@@ -63,5 +63,3 @@ void envelope_prefixes(struct envelope *e);
 /* The last step before delivery, too: a queue row for each recipient delivered here whose sender
    wants to know (RFC 3461 4.1 NOTIFY=SUCCESS). */
 void envelope_reports(struct envelope *e);
-/* The lines of one: "Return-Path: <from>", "Delivered-To: rcpt". */
-struct str envelope_prefix(struct arena *a, struct str from, struct str rcpt);

@@ -61,7 +61,6 @@ int box_for_delivery(
 /* INBOX and the default folders of a new account. */
 int box_defaults(struct apply *ap, uint32_t aid);
 int box_delete_all(struct apply *ap, uint32_t aid);
-bool mailbox_name_ok(struct str name);
 /* Bit of a keyword in the mailbox; made with `create`. ERR_GONE, ERR_LIMIT when all are taken. */
 int box_keyword(struct apply *ap, uint32_t mid, struct str name, bool create);
 /* The flags of keywords by name; those that found no place set *full. */

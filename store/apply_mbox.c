@@ -13,7 +13,7 @@ static const struct {
 	{{"Archive", 7}, USE_ARCHIVE},
 };
 
-bool mailbox_name_ok(struct str name)
+static bool name_ok(struct str name)
 {
 	struct str level;
 	unsigned depth = 0;
@@ -105,7 +105,7 @@ int box_create(struct apply *ap, uint32_t aid, struct str name, uint32_t use, st
 	struct rec_mname r;
 	size_t n;
 	bool taken;
-	if (!mailbox_name_ok(name)) { return ERR_SYNTAX; }
+	if (!name_ok(name)) { return ERR_SYNTAX; }
 	int rc = by_name(ap, aid, name, &r);
 	if (rc == 0 && r.mid) { return ERR_EXISTS; }
 	rc = survey(ap, aid, use, &n, &taken);
@@ -327,7 +327,7 @@ static int rename_children(struct apply *ap, const struct op_mbox_rename *op)
 	while ((rc = next_child(ap, op->aid, op->from, &name)) == 0) {
 		struct str rest = str_skip(name, op->from.n);
 		struct str to = arena_fmt(&ap->tmp, "%.*s%.*s", STR_ARG(op->to), STR_ARG(rest));
-		if (!mailbox_name_ok(to)) { return ERR_LIMIT; }
+		if (!name_ok(to)) { return ERR_LIMIT; }
 		rc = rename_row(ap, op->aid, name, to);
 		if (rc < 0) { return rc; }
 		arena_reset(&ap->tmp);
@@ -370,7 +370,7 @@ int apply_mbox_rename(struct apply *ap, const void *request, void *reply)
 	struct rec_mname there;
 	struct mbox mb;
 	(void)reply;
-	if (!mailbox_name_ok(op->to)) { return ERR_SYNTAX; }
+	if (!name_ok(op->to)) { return ERR_SYNTAX; }
 	if (str_eq(op->from, STR("INBOX"))) { return rename_inbox(ap, op); }
 	if (str_eq(op->from, op->to)) { return ERR_EXISTS; }
 	int rc = check_from(ap, op);
@@ -395,7 +395,7 @@ int apply_mbox_subscribe(struct apply *ap, const void *request, void *reply)
 	size_t n;
 	bool taken;
 	(void)reply;
-	if (!mailbox_name_ok(op->name)) { return ERR_SYNTAX; }
+	if (!name_ok(op->name)) { return ERR_SYNTAX; }
 	int rc = by_name(ap, op->aid, op->name, &r);
 	if (rc < 0 && rc != ERR_GONE) { return rc; }
 	if (rc == ERR_GONE && !op->on) { return 0; }

@@ -193,11 +193,6 @@ void spool_body(struct spool *sp, struct op_body *out)
 		.top = buf_view(&sp->top)};
 }
 
-struct mime *spool_mime(struct spool *sp)
-{
-	return sp->mime;
-}
-
 void spool_taken(struct spool *sp)
 {
 	sp->taken = true;

@@ -34,9 +34,6 @@ int spool_finish(struct spool *sp);
 void spool_body(struct spool *sp, struct op_body *out);
 /* Octets so far, the top included once it is there. */
 uint64_t spool_size(const struct spool *sp);
-/* The parsed message, complete after spool_finish; its header part is complete as soon as mime says
- * so. */
-struct mime *spool_mime(struct spool *sp);
 /* Free; an upload that no operation used is dropped in the store. NULL is fine. */
 void spool_free(struct spool *sp);
 /* The operation that carried the body was answered with success: nothing to drop. */

@@ -45,14 +45,6 @@ static void test_base64_strict(void)
 	}
 }
 
-static void test_hex(void)
-{
-	struct buf b = {0};
-	hex_encode(STR("\x00\xab\x7f"), &b);
-	CHECK_STR(buf_view(&b), STR("00ab7f"));
-	buf_fini(&b);
-}
-
 static void test_mutf7(void)
 {
 	static const struct {
@@ -346,7 +338,6 @@ int main(int argc, char **argv)
 	static const struct tap_case cases[] = {
 		{"base64", test_base64},
 		{"base64 is strict", test_base64_strict},
-		{"hex", test_hex},
 		{"modified UTF-7", test_mutf7},
 		{"modified UTF-7 is strict", test_mutf7_strict},
 		{"transfer encodings, in pieces of any size", test_transfer},
