@@ -20,6 +20,7 @@ const char *const table_names[TB_N] = {"meta", "acct", "addr", "cred", "domain",
 
 enum { DISK_FLOOR = 64 * 1024 * 1024 };
 static const size_t map_size = (size_t)1 << 40;
+static const size_t small_map_size = 8 * 1024 * 1024; /* of tests that fill it */
 
 int env_rc(int rc)
 {
@@ -144,15 +145,19 @@ static int read_meta(struct store *s, MDB_txn *txn, struct err *e)
 		      : 0;
 }
 
-static int open_env(struct store *s, struct err *e)
+/* `path`: a directory, or with MDB_NOSUBDIR in `more` a file. */
+static int open_env(struct store *s, const char *path, unsigned more, struct err *e)
 {
-	unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (s->writable ? 0 : MDB_RDONLY);
+	unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (s->writable ? 0 : MDB_RDONLY) | more;
 	MDB_txn *txn = NULL;
 	int rc = mdb_env_create(&s->env);
 	if (rc == 0) { rc = mdb_env_set_maxdbs(s->env, TB_N + 4); }
 	if (rc == 0) { rc = mdb_env_set_maxreaders(s->env, READERS_MAX); }
-	if (rc == 0) { rc = mdb_env_set_mapsize(s->env, map_size); }
-	if (rc == 0) { rc = mdb_env_open(s->env, s->dir, flags, 0660); }
+	if (rc == 0) {
+		rc = mdb_env_set_mapsize(
+			s->env, FAULT("store.small_map") ? small_map_size : map_size);
+	}
+	if (rc == 0) { rc = mdb_env_open(s->env, path, flags, 0660); }
 	if (rc == 0) {
 		int dead;
 		mdb_reader_check(s->env, &dead);
@@ -174,6 +179,33 @@ static int open_env(struct store *s, struct err *e)
 	return rc == 0 ? 0 : err_set(e, env_rc(rc), "%s: %s", s->dir, mdb_strerror(rc));
 }
 
+static int sync_directory(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fd < 0 ? -1 : fsync(fd);
+	if (fd >= 0) { close(fd); }
+	return rc;
+}
+
+/* A new store gets its name when it is whole and on disk: half of one, left by a power cut, would
+   have to be removed by hand. */
+static int make_env(struct store *s, struct err *e)
+{
+	char path[4096], made[4096];
+	snprintf(path, sizeof path, "%s/data.mdb", s->dir);
+	snprintf(made, sizeof made, "%s/data.new", s->dir);
+	if (access(path, F_OK) == 0) { return 0; }
+	unlink(made);
+	int rc = open_env(s, made, MDB_NOSUBDIR | MDB_NOLOCK, e);
+	if (s->env) { mdb_env_close(s->env); }
+	s->env = NULL;
+	if (rc < 0) { return rc; }
+	if (rename(made, path) < 0 || sync_directory(s->dir) < 0) {
+		return err_set(e, ERR_IO, "%s: cannot be made: %s", path, strerror(errno));
+	}
+	return 0;
+}
+
 int store_open(const char *dir, enum store_mode mode, struct store **out, struct err *e)
 {
 	struct store *s = xnew(struct store);
@@ -187,7 +219,8 @@ int store_open(const char *dir, enum store_mode mode, struct store **out, struct
 		rc = err_set(e, ERR_IO, "%s: cannot be created: %s", dir, strerror(errno));
 	}
 	if (rc == 0 && s->writable) { rc = take_lock(s, e); }
-	if (rc == 0) { rc = open_env(s, e); }
+	if (rc == 0 && s->writable) { rc = make_env(s, e); }
+	if (rc == 0) { rc = open_env(s, s->dir, 0, e); }
 	if (rc < 0) {
 		store_close(s);
 		return rc;

@@ -1,6 +1,9 @@
 /* store: every operation, alone and in long random runs, with fsck as the judge. */
 #include <openssl/sha.h>
 
+#include <stdio.h>
+#include <unistd.h>
+
 #include "store/apply.h"
 #include "store/maintain.h"
 #include "t/store_fixture.h"
@@ -44,6 +47,23 @@ static int set_flags(struct fixture *f, uint32_t lo, uint32_t hi, int how, uint6
 		.flags = flags};
 	struct op_flags_reply reply;
 	return apply(f, &OP_FLAGS, &op, &reply);
+}
+
+/* Half a store, from a power cut at its first start, is in nobody's way. */
+static void test_begun_store(void)
+{
+	struct fixture f = {.dir = "/tmp/store-begun-XXXXXX"};
+	char path[100];
+	if (!mkdtemp(f.dir)) { abort(); }
+	snprintf(path, sizeof path, "%s/data.new", f.dir);
+	FILE *half = fopen(path, "w");
+	CHECK(half && fputs("half", half) >= 0 && fclose(half) == 0);
+	fixture_reopen(&f);
+	f.aid = fixture_account(&f, "u@example.test");
+	fixture_reopen(&f);
+	CHECK(fixture_mailbox(&f, "INBOX") != 0);
+	CHECK(access(path, F_OK) < 0);
+	fixture_end(&f);
 }
 
 static void test_account(void)
@@ -916,6 +936,7 @@ static void test_ids(void)
 int main(int argc, char **argv)
 {
 	static const struct tap_case cases[] = {
+		{"a store that was only begun", test_begun_store},
 		{"accounts", test_account},
 		{"a delivery", test_deliver},
 		{"a delivery to many", test_deliver_many},

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from crash import REFUSED, Delivering, Lie, Mutator, Submitting, check
+from crash import REFUSED, Delivering, Lie, Mutator, Submitting, check, memory_disk
 from posthouse import Dev, FakeSmtp, SANITIZER, binary, diag, done, is_equal, ok, role_pid, wait_for
 
 SEED = int(os.environ.get("POSTHOUSE_SEED", "20260721"))
@@ -26,12 +26,6 @@ USERS = {f"{u}@example.test": "secret" for u in ("box1", "box2", "in1", "in2", "
 # Where a store dies exactly: before a commit, and after it but before anyone is told.
 POINTS = ("store.commit", "store.committed")
 NO_LEAK_CHECK = {"ASAN_OPTIONS": "detect_leaks=0"}
-
-
-def memory_disk():
-    """Where syncing costs nothing, if there is such a place: what a process has written outlives its death anyway."""
-    free = shutil.disk_usage("/dev/shm").free if os.path.isdir("/dev/shm") else 0
-    return "/dev/shm" if free > 1 << 30 else None
 
 
 class House:

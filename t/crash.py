@@ -8,8 +8,10 @@ the one operation, if any, whose answer it never saw. `verify` compares with wha
 Each account belongs to one worker, so what its mailboxes should hold is known exactly.
 """
 import imaplib
+import os
 import random
 import re
+import shutil
 import smtplib
 import threading
 import time
@@ -21,6 +23,12 @@ TIMEOUT_S = 60
 BIG_SHARE = 0.06        # of messages beyond one chunk (64 KiB); all octets are read again at every check
 BURST = 8               # steps of a worker in a round before it slows down
 FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "$one", "$two", "$three")
+
+
+def memory_disk():
+    """Where syncing costs nothing, if there is such a place: what a process has written outlives its death anyway."""
+    free = shutil.disk_usage("/dev/shm").free if os.path.isdir("/dev/shm") else 0
+    return "/dev/shm" if free > 1 << 30 else None
 
 
 class Lie(AssertionError):
