@@ -131,8 +131,8 @@ static int domain_add(struct admin *a, const char **args, int n)
 	struct op_domain_set op = {0};
 	if (domain_name(a, args, n, &op.name) < 0) { return EX_USAGE; }
 	int rc = admin_apply(a, &OP_DOMAIN_SET, &op, NULL);
-	return rc < 0 ? command_fail(a->command, command_status(rc), "%.*s: not a domain",
-				STR_ARG(op.name))
+	return rc < 0 ? command_fail(a->command, command_status(rc), "%.*s: not added: %s",
+				STR_ARG(op.name), err_name(rc))
 		      : EX_OK;
 }
 
@@ -141,9 +141,12 @@ static int domain_del(struct admin *a, const char **args, int n)
 	struct op_domain_del op;
 	if (domain_name(a, args, n, &op.name) < 0) { return EX_USAGE; }
 	int rc = admin_apply(a, &OP_DOMAIN_DEL, &op, NULL);
-	return rc < 0 ? command_fail(a->command, EX_DATAERR, "%.*s: %s", STR_ARG(op.name),
-				rc == ERR_INUSE ? "has accounts or aliases; remove those first"
-						: "no such domain")
+	if (rc == ERR_INUSE) {
+		return command_fail(a->command, EX_DATAERR,
+			"%.*s has accounts or aliases; remove those first", STR_ARG(op.name));
+	}
+	return rc < 0 ? command_fail(a->command, command_status(rc), "%.*s: %s", STR_ARG(op.name),
+				rc == ERR_GONE ? "no such domain" : err_name(rc))
 		      : EX_OK;
 }
 

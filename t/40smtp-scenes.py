@@ -147,7 +147,7 @@ C: EHLO c.example.org
 S* 250-STARTTLS
 S* 250 HELP
 C: AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ=
-S: 530 5\.7\.0 .*
+S: 538 5\.7\.11 .*
 C: MAIL FROM:<alice@example.test>
 S: 530 5\.7\.0 .*
 C: STARTTLS
