@@ -108,7 +108,8 @@ struct dmarc_author { /* one domain of the From field */
 
 struct dmarc_identifier {
 	struct str domain;
-	bool spf; /* else it is a signature's */
+	bool spf;    /* else it is a signature's */
+	bool unsure; /* whether it passed is not known: temperror */
 };
 
 struct dmarc_check {
@@ -136,10 +137,11 @@ void dmarc_check_start(struct dmarc_check *c, struct dns *dns, struct dns_budget
 	struct task *t, struct arena *a);
 void dmarc_check_authors(struct dmarc_check *c, const struct authors *authors);
 /* SPF passed for this MAIL FROM domain (never HELO alone; for a null reverse-path, that of HELO as
-   in RFC 7208 2.4). What is no domain name aligns with nothing. */
-void dmarc_check_spf(struct dmarc_check *c, struct str domain);
-/* A signature with this d= passed. Those beyond DMARC_DKIM_MAX are not looked at. */
-void dmarc_check_dkim(struct dmarc_check *c, struct str domain);
+   in RFC 7208 2.4), or `unsure`: ended in temperror. What is no domain name aligns with nothing. */
+void dmarc_check_spf(struct dmarc_check *c, struct str domain, bool unsure);
+/* A signature with this d= passed, or ended in temperror. Those beyond DMARC_DKIM_MAX are not
+ * looked at. */
+void dmarc_check_dkim(struct dmarc_check *c, struct str domain, bool unsure);
 /* 1 finished, 0 return STEP_WAIT and call again when woken. */
 int dmarc_check_step(struct dmarc_check *c);
 /* Release questions; the outcome stays as long as the arena. */

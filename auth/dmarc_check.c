@@ -22,25 +22,28 @@ void dmarc_check_authors(struct dmarc_check *c, const struct authors *authors)
 	}
 }
 
-static void add_identifier(struct dmarc_check *c, struct str domain, bool spf)
+static void add_identifier(struct dmarc_check *c, struct str domain, bool spf, bool unsure)
 {
-	struct dmarc_identifier id = {.spf = spf};
+	struct dmarc_identifier id = {.spf = spf, .unsure = unsure};
 	if (idn_domain(domain, c->arena, &id.domain) < 0) { return; }
 	for (size_t i = 0; i < c->ids_n; i++) {
-		if (c->ids[i].spf == spf && str_eq(c->ids[i].domain, id.domain)) { return; }
+		struct dmarc_identifier *old = &c->ids[i];
+		if (old->spf != spf || !str_eq(old->domain, id.domain)) { continue; }
+		old->unsure &= unsure; /* one signature that passes is enough */
+		return;
 	}
 	size_t spf_too = spf ? 1 : 0; /* the place that is kept for SPF */
 	if (c->ids_n < DMARC_DKIM_MAX + spf_too) { c->ids[c->ids_n++] = id; }
 }
 
-void dmarc_check_spf(struct dmarc_check *c, struct str domain)
+void dmarc_check_spf(struct dmarc_check *c, struct str domain, bool unsure)
 {
-	add_identifier(c, domain, true);
+	add_identifier(c, domain, true, unsure);
 }
 
-void dmarc_check_dkim(struct dmarc_check *c, struct str domain)
+void dmarc_check_dkim(struct dmarc_check *c, struct str domain, bool unsure)
 {
-	add_identifier(c, domain, false);
+	add_identifier(c, domain, false, unsure);
 }
 
 static struct dmarc_walk *walk_of(struct dmarc_check *c, struct str domain)
@@ -70,7 +73,7 @@ static bool is_strict(const struct dmarc_step *s, const struct dmarc_identifier 
 static bool any_identical(const struct dmarc_check *c, struct str domain)
 {
 	for (size_t i = 0; i < c->ids_n; i++) {
-		if (str_eq(c->ids[i].domain, domain)) { return true; }
+		if (!c->ids[i].unsure && str_eq(c->ids[i].domain, domain)) { return true; }
 	}
 	return false;
 }
@@ -127,6 +130,10 @@ static int align_any(struct dmarc_check *c, struct dmarc_author *a, struct dmarc
 		switch (align(c, w, a->record, id)) {
 		case WAIT: return 0;
 		case ALIGNED:
+			if (id->unsure) {
+				c->unsure = true;
+				break;
+			}
 			a->aligned_by = arena_fmt(
 				c->arena, "%s=%.*s", id->spf ? "spf" : "dkim", STR_ARG(id->domain));
 			break;

@@ -12,7 +12,7 @@ static bool spf_step(struct spf_check *c, bool *done)
 	return *done;
 }
 
-/* What aligns with the author: identifiers that passed. */
+/* What aligns with the author: identifiers that passed, or may have. */
 static void begin_dmarc(struct verdict *v)
 {
 	size_t n;
@@ -20,10 +20,14 @@ static void begin_dmarc(struct verdict *v)
 	v->dmarc_begun = true;
 	dmarc_check_start(&v->dmarc, v->dns, v->budget, &v->task, &v->arena);
 	if (v->fault == AUTHORS_OK) { dmarc_check_authors(&v->dmarc, &v->authors); }
-	if (v->from.result == SPFRES_PASS) { dmarc_check_spf(&v->dmarc, v->from.checked); }
+	bool unsure = v->from.result == SPFRES_TEMPERROR;
+	if (v->from.result == SPFRES_PASS || unsure) {
+		dmarc_check_spf(&v->dmarc, v->from.checked, unsure);
+	}
 	for (size_t i = 0; i < n; i++) {
-		if (sigs[i].result == DKIM_RESULT_PASS) {
-			dmarc_check_dkim(&v->dmarc, sigs[i].domain);
+		unsure = sigs[i].result == DKIM_RESULT_TEMPERROR;
+		if (sigs[i].result == DKIM_RESULT_PASS || unsure) {
+			dmarc_check_dkim(&v->dmarc, sigs[i].domain, unsure);
 		}
 	}
 }

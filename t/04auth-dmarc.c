@@ -359,6 +359,14 @@ static struct str next_word(struct str *list)
 	return word;
 }
 
+/* A trailing ? says that it is not known whether it passed. */
+static bool cut_unsure(struct str *domain)
+{
+	bool unsure = str_ends(*domain, STR("?"));
+	domain->n -= unsure;
+	return unsure;
+}
+
 static void start_check(struct runner *r, struct arena *a, const struct verdict *v)
 {
 	struct authors authors = {0};
@@ -366,8 +374,16 @@ static void start_check(struct runner *r, struct arena *a, const struct verdict 
 	while (from.n) { authors.domains[authors.n++] = next_word(&from); }
 	dmarc_check_start(&r->check, d, &budget, &r->task, a);
 	dmarc_check_authors(&r->check, &authors);
-	while (dkim.n) { dmarc_check_dkim(&r->check, next_word(&dkim)); }
-	if (v->spf) { dmarc_check_spf(&r->check, str_of(v->spf)); }
+	while (dkim.n) {
+		struct str domain = next_word(&dkim);
+		bool unsure = cut_unsure(&domain);
+		dmarc_check_dkim(&r->check, domain, unsure);
+	}
+	if (v->spf) {
+		struct str domain = str_of(v->spf);
+		bool unsure = cut_unsure(&domain);
+		dmarc_check_spf(&r->check, domain, unsure);
+	}
 }
 
 /* "result policy tag=published@where aligned", of the strictest author (named when several). */
@@ -420,6 +436,26 @@ static void check_verdict(const struct verdict *v)
 	for (size_t row = 0; row < COUNT(rows); row++) { check_verdict(&(rows)[row]); }
 
 #define EXAMPLE REC("example.com", "p=reject")
+
+static void test_unsure(void)
+{
+	static const struct verdict rows[] = {
+		{"SPF may have passed", EXAMPLE, "example.com", "example.com?", "",
+			"temperror reject p=reject@example.com"},
+		{"of a name below", EXAMPLE, "example.com", "m.example.com?", "",
+			"temperror reject p=reject@example.com"},
+		{"of somebody else: nobody hides behind his own servers", EXAMPLE, "example.com",
+			"example.net?", "", "fail reject p=reject@example.com"},
+		{"a signature may have passed", EXAMPLE, "example.com", NULL,
+			"example.net example.com?", "temperror reject p=reject@example.com"},
+		{"another has", EXAMPLE, "example.com", "example.com?", "example.com",
+			"pass reject p=reject@example.com dkim=example.com"},
+		{"another of the same domain has", EXAMPLE, "example.com", NULL,
+			"example.com? example.com",
+			"pass reject p=reject@example.com dkim=example.com"},
+	};
+	CHECK_ALL(rows);
+}
 
 static void test_alignment(void)
 {
@@ -756,6 +792,7 @@ int main(int argc, char **argv)
 		{"walks: names", test_walk},
 		{"walks: records", test_walk_records},
 		{"walks: bounds", test_walk_bounds},
+		{"identifiers of which nobody knows whether they passed", test_unsure},
 		{"alignment", test_alignment},
 		{"policy", test_policy},
 		{"failing name servers", test_failing_servers},

@@ -126,9 +126,9 @@ static void verdict(unsigned which, struct str text)
 	dmarc_check_start(&r.check, d, &budget, &r.task, &a);
 	dmarc_check_authors(&r.check, &authors);
 	for (size_t i = 2; i < COUNT(places); i++) {
-		if (which >> i & 1) { dmarc_check_dkim(&r.check, places[i]); }
+		if (which >> i & 1) { dmarc_check_dkim(&r.check, places[i], false); }
 	}
-	if (which & 4) { dmarc_check_spf(&r.check, places[4]); }
+	if (which & 4) { dmarc_check_spf(&r.check, places[4], true); }
 	task_start(l, &r.task, NULL, run_step, on_ended);
 	while (loop_turn(l)) {}
 	assert(r.finished);
