@@ -279,6 +279,22 @@ static int prepare(struct dev *d, struct err *e)
 	return rc == 0 ? plan_bind(&d->plan, e) : rc;
 }
 
+/* SIGHUP: the files that options name; what else there is was given on the command line. */
+static int reload(struct serving *sv, struct plan *p, struct err *e)
+{
+	(void)sv; /* the plan has it all */
+	struct plan fresh = {.conf = p->conf};
+	int rc = plan_load_files(&fresh, e);
+	if (rc == 0 && fresh.cert.n) { rc = plan_check_tls(&fresh, e); }
+	if (rc < 0) {
+		fresh.conf = NULL;
+		plan_fini(&fresh);
+		return rc;
+	}
+	plan_take(p, &fresh);
+	return 0;
+}
+
 static int run(const struct command *c, int argc, char **argv)
 {
 	struct dev *d = xnew(struct dev);
@@ -297,6 +313,7 @@ static int run(const struct command *c, int argc, char **argv)
 				.pid_file = d->pid_file,
 				.ready_file = d->ready,
 				.ca_file = d->cert ? NULL : d->ca,
+				.reload = reload,
 				.ready_line = true};
 			status = serving_run(&s, &d->plan);
 		}

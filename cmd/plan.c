@@ -10,6 +10,8 @@
 #include "cmd/sup_msg.h"
 #include "lib/dns_conf.h"
 
+enum { BIND_WAITS = 50, BIND_WAIT_MS = 20 };
+
 int file_read(const char *path, struct buf *out, struct err *e)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -67,6 +69,33 @@ int plan_load_files(struct plan *p, struct err *e)
 	return rc;
 }
 
+int plan_check_tls(const struct plan *p, struct err *e)
+{
+	struct tls_ctx *t = tls_server_new(buf_view(&p->cert), buf_view(&p->key), e);
+	tls_put(t);
+	return t ? 0 : ERR_TLS;
+}
+
+static void swap(struct buf *a, struct buf *b)
+{
+	struct buf t = *a;
+	*a = *b;
+	*b = t;
+}
+
+void plan_take(struct plan *p, struct plan *fresh)
+{
+	struct conf *old = p->conf;
+	p->conf = fresh->conf;
+	fresh->conf = old == p->conf ? NULL : old;
+	if (fresh->cert.n) {
+		swap(&p->cert, &fresh->cert);
+		swap(&p->key, &fresh->key);
+	}
+	swap(&p->zone, &fresh->zone);
+	plan_fini(fresh);
+}
+
 static int bind_one(struct plan *p, enum listen_kind kind, struct str text, struct err *e)
 {
 	struct net_addr a;
@@ -79,6 +108,10 @@ static int bind_one(struct plan *p, enum listen_kind kind, struct str text, stru
 		return err_set(e, ERR_LIMIT, "listen: more than %d addresses", PLAN_LISTEN_MAX);
 	}
 	int fd = net_listen(&a, &why);
+	for (int i = 0; fd == ERR_INUSE && i < BIND_WAITS; i++) { /* see take_lock in store/env.c */
+		usleep(BIND_WAIT_MS * 1000);
+		fd = net_listen(&a, &why);
+	}
 	if (fd < 0) { return err_set(e, fd, "listen.%s: %s", listen_names[kind], why.text); }
 	socklen_t len = sizeof a;
 	if (getsockname(fd, &a.sa, &len) < 0) { abort(); }

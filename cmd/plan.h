@@ -30,6 +30,11 @@ int file_write(const char *path, struct str content, unsigned mode, struct err *
 
 /* Certificate, key and zone by the configuration. */
 int plan_load_files(struct plan *p, struct err *e);
+/* Do certificate and key work together? */
+int plan_check_tls(const struct plan *p, struct err *e);
+/* What was loaded anew replaces what there is: configuration, files; the made certificate of a plan
+   without one stays. Takes over all of `fresh`. */
+void plan_take(struct plan *p, struct plan *fresh);
 /* Bind everything in the listen section. */
 int plan_bind(struct plan *p, struct err *e);
 /* The first port bound for a kind, 0 = none. */

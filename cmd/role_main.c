@@ -117,6 +117,7 @@ static int become(const struct host *h, struct err *e)
 	if (h->uid && setresuid(h->uid, h->uid, h->uid) < 0) {
 		return err_set(e, ERR_IO, "cannot become user %u", h->uid);
 	}
+	prctl(PR_SET_PDEATHSIG, SIGTERM); /* the kernel forgets it with the old user */
 	return 0;
 }
 

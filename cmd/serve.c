@@ -34,9 +34,8 @@ static int refuse_dev_rows(const struct plan *p, struct err *e)
 	return 0;
 }
 
-static int load(struct serve *s, struct err *e)
+static int load(const struct serve *s, struct plan *p, struct err *e)
 {
-	struct plan *p = &s->plan;
 	int rc = conf_load(p->conf, s->config, e);
 	if (rc == 0) { rc = refuse_dev_rows(p, e); }
 	if (rc == 0) { rc = plan_hostname(p, e); }
@@ -47,14 +46,15 @@ static int load(struct serve *s, struct err *e)
 			"both",
 			s->config);
 	}
-	return rc == 0 ? plan_load_files(p, e) : rc;
+	if (rc == 0) { rc = plan_load_files(p, e); }
+	return rc == 0 ? plan_check_tls(p, e) : rc;
 }
 
 static int prepare(struct serve *s, struct err *e)
 {
 	struct plan *p = &s->plan;
 	p->processes = true;
-	int rc = load(s, e);
+	int rc = load(s, p, e);
 	if (rc < 0) { return rc; }
 	const struct top_conf *top = conf_get(p->conf, &top_conf_section);
 	snprintf(p->data, sizeof p->data, "%.*s", STR_ARG(top->data));
@@ -63,31 +63,17 @@ static int prepare(struct serve *s, struct err *e)
 	return rc == 0 ? plan_bind(p, e) : rc;
 }
 
-/* SIGHUP: everything but the sockets, the data directory and the accounts we run as. */
+/* SIGHUP: everything but the sockets, the data directory and the accounts we run as; all of it or
+   nothing. */
 static int reload(struct serving *sv, struct plan *p, struct err *e)
 {
-	struct serve *s = sv->ctx;
-	struct conf *old = p->conf;
-	struct buf cert = p->cert, key = p->key, zone = p->zone;
-	p->conf = roles_conf_new();
-	p->cert = p->key = p->zone = (struct buf){0};
-	int rc = load(s, e);
-	if (rc < 0) { /* all as it was */
-		conf_free(p->conf);
-		buf_fini(&p->cert);
-		buf_fini(&p->key);
-		buf_fini(&p->zone);
-		p->conf = old;
-		p->cert = cert;
-		p->key = key;
-		p->zone = zone;
+	struct plan fresh = {.conf = roles_conf_new()};
+	int rc = load(sv->ctx, &fresh, e);
+	if (rc < 0) {
+		plan_fini(&fresh);
 		return rc;
 	}
-	conf_free(old);
-	buf_fini(&cert);
-	if (key.n) { wipe(key.p, key.n); }
-	buf_fini(&key);
-	buf_fini(&zone);
+	plan_take(p, &fresh);
 	return 0;
 }
 

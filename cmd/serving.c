@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -13,6 +14,8 @@
 #include "cmd/house.h"
 #include "lib/log.h"
 #include "lib/wire.h"
+
+enum { NOTIFY_S = 5 };
 
 struct run {
 	struct serving *s;
@@ -54,6 +57,8 @@ static void notify_systemd(const char *text)
 	if (*path == '@') { to.sun_path[0] = 0; }
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0) { return; }
+	struct timeval wait = {.tv_sec = NOTIFY_S}; /* nobody may hold us for longer */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
 	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&to, len) < 0) {
 		perror("NOTIFY_SOCKET");
 	}
@@ -110,14 +115,20 @@ static void on_reload(void *ctx, int signo)
 {
 	struct run *r = ctx;
 	struct err e = {0};
+	char text[64];
 	(void)signo;
-	if (!r->s->reload) { return; }
+	snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
+		(long long)loop_mono_us(r->loop));
+	notify_systemd(text);
 	if (r->s->reload(r->s, r->plan, &e) < 0) {
 		log_event(LOG_ERROR, &r->log, "not reloaded", "reason=\"%s\"", e.text);
-		return;
+	} else {
+		const struct top_conf *top = conf_get(r->plan->conf, &top_conf_section);
+		log_set_level((enum log_level)top->log_level);
+		house_reload(r->house);
+		log_event(LOG_INFO, &r->log, "reloaded", "pid=%d", (int)getpid());
 	}
-	house_reload(r->house);
-	log_event(LOG_INFO, &r->log, "reloaded", "pid=%d", (int)getpid());
+	notify_systemd("READY=1");
 }
 
 /* --- the control socket --- */
@@ -194,6 +205,9 @@ int serving_run(struct serving *s, struct plan *p)
 	loop_on_signal(r.loop, SIGTERM, on_stop, &r);
 	loop_on_signal(r.loop, SIGINT, on_stop, &r);
 	loop_on_signal(r.loop, SIGHUP, on_reload, &r);
+	if (s->ready_file) {
+		unlink(s->ready_file);
+	} /* of one that was killed: not true any more */
 	int rc = s->pid_file ? write_pid(s->pid_file, &e) : 0;
 	if (rc == 0) { rc = house_start(r.loop, p, &house_ops, &r, &r.house, &e); }
 	if (rc == 0) { rc = open_control(&r, &e); }

@@ -10,7 +10,7 @@ struct serving {
 	const char *ready_file; /* NULL = none */
 	const char *ca_file;    /* path told in the ready line, NULL = none */
 	bool ready_line;        /* on stdout */
-	/* SIGHUP: read the configuration again into a fresh plan->conf. NULL = not supported. */
+	/* SIGHUP: read configuration and files again into the plan; as it was on failure. */
 	int (*reload)(struct serving *s, struct plan *p, struct err *e);
 	void *ctx; /* of reload */
 };

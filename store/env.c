@@ -18,7 +18,7 @@ const char *const table_names[TB_N] = {"meta", "acct", "addr", "cred", "domain",
 	"msg", "kw", "chg", "obj", "parse", "blob", "upload", "gc", "thread", "q", "qr", "qdue",
 	"audit", "auditid"};
 
-enum { DISK_FLOOR = 64 * 1024 * 1024 };
+enum { DISK_FLOOR = 64 * 1024 * 1024, LOCK_WAITS = 100, LOCK_WAIT_MS = 20 };
 static const size_t map_size = (size_t)1 << 40;
 static const size_t small_map_size = 8 * 1024 * 1024; /* of tests that fill it */
 
@@ -86,7 +86,8 @@ bool env_disk_low(struct store *s)
 	return s->disk_low;
 }
 
-/* Take the writer's lock. ERR_INUSE when another process has it. */
+/* Take the writer's lock. ERR_INUSE when another process has it. A server that has been killed
+   takes a moment to end: whoever starts it again need not know that. */
 static int take_lock(struct store *s, struct err *e)
 {
 	char path[4096];
@@ -95,7 +96,12 @@ static int take_lock(struct store *s, struct err *e)
 	if (s->lock_fd < 0) {
 		return err_set(e, ERR_IO, "%s: cannot be opened: %s", path, strerror(errno));
 	}
-	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+	int rc = flock(s->lock_fd, LOCK_EX | LOCK_NB);
+	for (int i = 0; rc < 0 && errno == EWOULDBLOCK && i < LOCK_WAITS; i++) {
+		usleep(LOCK_WAIT_MS * 1000);
+		rc = flock(s->lock_fd, LOCK_EX | LOCK_NB);
+	}
+	if (rc < 0) {
 		return err_set(e, ERR_INUSE,
 			"%s: another posthouse works on this store; stop it first or use its "
 			"control socket",
