@@ -103,4 +103,12 @@ with tempfile.TemporaryDirectory() as folder:
         status, out, errors = spf(*options)
         ok(status == want and says in errors and out == "", f"wrong use: {says.replace(folder, '')}",
            f"{status} {out} {errors}")
+for kind, loop in (("itself", {"loop.test": "loop.test"}), ("a ring", {"loop.test": "b.test", "b.test": "loop.test"})):
+    with tempfile.NamedTemporaryFile("w", suffix=".zone") as zone:
+        zone.write("".join(f"{name}. CNAME {target}.\n" for name, target in loop.items()))
+        zone.flush()
+        status, out, errors = spf("--ip", "192.0.2.1", "--helo", "h.test", "--mail-from", "joe@loop.test", "--dns-zone",
+                                  zone.name, "--json")
+        results = {check["identity"]: check["result"] for check in json.loads(out)}
+        is_equal(results["mailfrom"], "temperror", f"an alias of {kind} has no answer, and an end")
 done()
