@@ -5,145 +5,17 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <openssl/err.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "lib/conn_private.h"
 #include "lib/fault.h"
 #include "lib/loop_private.h"
 #include "lib/tls_private.h"
 
-enum { SEND_MOST = 256 * 1024, TLS_RECORD = 16 * 1024 };
 static const int64_t HANDSHAKE_US = 15 * SECOND_US, CONNECT_US = 30 * SECOND_US,
-		     FLUSH_US = 10 * SECOND_US, LINGER_US = 2 * SECOND_US,
-		     ACCEPT_PAUSE_US = SECOND_US / 10;
-
-enum phase { OPEN, CONNECTING, HANDSHAKING, FLUSHING, LINGERING };
-
-/* Answers of the io functions besides a count of octets. */
-enum { IO_AGAIN = -1, IO_EOF = -2, IO_FAILED = -3 };
-
-struct conn_io {
-	ssize_t (*read)(struct conn *c, char *p, size_t n);
-	ssize_t (*write)(struct conn *c, struct str s, bool more);
-	bool (*pending)(struct conn *c); /* octets received that the kernel no longer has */
-	void (*shut)(struct conn *c);    /* say goodbye */
-};
-
-struct conn {
-	struct loop *loop;
-	struct list closing; /* in the loop's list once it ends by itself */
-	struct task *task;
-	const struct conn_io *io;
-	SSL *ssl;
-	struct tls_ctx *tls;
-	struct buf in, out;
-	size_t in_at, out_at; /* consumed, written */
-	uint32_t read_size;
-	int fd;
-	enum phase phase;
-	enum conn_status status;
-	bool server;
-	bool reported;          /* the task has seen that status is not OPEN */
-	bool wait_in, wait_out; /* what the task waits for */
-	bool blocked;           /* the last write took nothing; until the socket is writable */
-	bool offered;           /* a conn_send is incomplete: its rest must be written next */
-	bool refused;           /* a conn_send waits behind what is in `out` */
-	bool mute;              /* the peer takes nothing any more: output is dropped */
-	bool expired;           /* the deadline passed while the task waited for something else */
-	bool wants_read, wants_write; /* what TLS needs to get on */
-	struct watch watch;
-	struct timer deadline;
-	struct net_addr peer, local;
-};
-
-/* --- raw --- */
-
-static ssize_t io_error(void)
-{
-	return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? IO_AGAIN : IO_FAILED;
-}
-
-static ssize_t raw_read(struct conn *c, char *p, size_t n)
-{
-	ssize_t got = recv(c->fd, p, n, 0);
-	return got > 0 ? got : got == 0 ? IO_EOF : io_error();
-}
-
-static ssize_t raw_write(struct conn *c, struct str s, bool more)
-{
-	ssize_t put =
-		send(c->fd, s.p, MIN(s.n, (size_t)SEND_MOST), MSG_NOSIGNAL | (more ? MSG_MORE : 0));
-	return put >= 0 ? put : io_error();
-}
-
-static bool raw_pending(struct conn *c)
-{
-	(void)c;
-	return false;
-}
-
-static void raw_shut(struct conn *c)
-{
-	shutdown(c->fd, SHUT_WR);
-}
-
-static const struct conn_io raw_io = {raw_read, raw_write, raw_pending, raw_shut};
-
-/* --- TLS --- */
-
-static ssize_t tls_error(struct conn *c, int rc)
-{
-	int why = SSL_get_error(c->ssl, rc);
-	unsigned long reason = ERR_peek_error();
-	ERR_clear_error();
-	c->wants_read = why == SSL_ERROR_WANT_READ;
-	c->wants_write = why == SSL_ERROR_WANT_WRITE;
-	if (c->wants_read || c->wants_write) { return IO_AGAIN; }
-	bool bare_end = why == SSL_ERROR_SSL &&
-			ERR_GET_REASON(reason) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
-	return why == SSL_ERROR_ZERO_RETURN || bare_end ? IO_EOF : IO_FAILED;
-}
-
-/* Errors that other code left in OpenSSL's queue would be taken for ours. */
-static void tls_begin(struct conn *c)
-{
-	ERR_clear_error();
-	c->wants_read = c->wants_write = false;
-}
-
-static ssize_t tls_read(struct conn *c, char *p, size_t n)
-{
-	tls_begin(c);
-	int got = SSL_read(c->ssl, p, (int)MIN(n, (size_t)INT32_MAX));
-	return got > 0 ? got : tls_error(c, got);
-}
-
-/* After a write that would block the same octets come again, never fewer: records are cut at fixed
- * places. */
-static ssize_t tls_write(struct conn *c, struct str s, bool more)
-{
-	(void)more; /* every record goes out by itself */
-	tls_begin(c);
-	int put = SSL_write(c->ssl, s.p, (int)MIN(s.n, (size_t)TLS_RECORD));
-	return put > 0 ? put : tls_error(c, put);
-}
-
-static bool tls_pending(struct conn *c)
-{
-	return SSL_has_pending(c->ssl) == 1;
-}
-
-static void tls_shut(struct conn *c)
-{
-	tls_begin(c);
-	SSL_shutdown(c->ssl);
-	ERR_clear_error();
-	shutdown(c->fd, SHUT_WR);
-}
-
-static const struct conn_io tls_io = {tls_read, tls_write, tls_pending, tls_shut};
+		     FLUSH_US = 10 * SECOND_US, LINGER_US = 2 * SECOND_US;
 
 /* --- readiness --- */
 
@@ -460,9 +332,7 @@ void conn_deadline(struct conn *c, int64_t us)
 
 static void handshake(struct conn *c)
 {
-	tls_begin(c);
-	int rc = SSL_do_handshake(c->ssl);
-	ssize_t why = rc == 1 ? 0 : tls_error(c, rc);
+	ssize_t why = conn_tls_shake(c);
 	if (why == IO_AGAIN) {
 		rewatch(c);
 		return;
@@ -486,33 +356,11 @@ int conn_start_tls(struct conn *c, struct task *t, struct tls_ctx *ctx, struct s
 	c->tls = tls_get(ctx);
 	c->ssl = tls_ssl_new(ctx, c->fd, c->server, sni);
 	if (!c->ssl) { abort(); }
-	c->io = &tls_io;
+	c->io = &conn_tls_io;
 	c->phase = HANDSHAKING;
 	conn_deadline(c, HANDSHAKE_US);
 	handshake(c);
 	return 0;
-}
-
-bool conn_is_tls(const struct conn *c)
-{
-	return c->ssl != NULL;
-}
-
-struct str conn_tls_version(const struct conn *c)
-{
-	return c->ssl ? str_of(SSL_get_version(c->ssl)) : STR("");
-}
-
-struct str conn_tls_cipher(const struct conn *c)
-{
-	return c->ssl ? str_of(SSL_get_cipher_name(c->ssl)) : STR("");
-}
-
-bool conn_tls_verified(const struct conn *c)
-{
-	return c->ssl && SSL_get0_peer_certificate(c->ssl) &&
-	       SSL_get_verify_mode(c->ssl) != SSL_VERIFY_NONE &&
-	       SSL_get_verify_result(c->ssl) == X509_V_OK;
 }
 
 /* --- events --- */
@@ -554,7 +402,7 @@ static void on_closing(struct conn *c)
 		return;
 	}
 	ssize_t got = recv(c->fd, sink, sizeof sink, 0);
-	if (got == 0 || (got < 0 && io_error() == IO_FAILED)) { conn_free(c); }
+	if (got == 0 || (got < 0 && conn_io_error() == IO_FAILED)) { conn_free(c); }
 }
 
 static void on_open(struct conn *c, int events)
@@ -608,7 +456,7 @@ struct conn *conn_new(struct loop *l, int fd, bool server)
 	list_init(&c->closing);
 	c->fd = fd;
 	c->server = server;
-	c->io = &raw_io;
+	c->io = &conn_raw_io;
 	c->read_size = CONN_READ;
 	if (getpeername(fd, (struct sockaddr *)&sa, &n) == 0) {
 		net_addr_from_sa((struct sockaddr *)&sa, &c->peer);
@@ -689,52 +537,4 @@ void conn_close(struct conn *c)
 void conn_free_closing(struct loop *l)
 {
 	list_each(node, loop_closing(l)) { conn_free(list_entry(node, struct conn, closing)); }
-}
-
-/* --- listening --- */
-
-static void on_pause_over(struct timer *t);
-
-static void on_acceptable(struct watch *w, int events)
-{
-	struct listener *ln = container_of(w, struct listener, watch);
-	(void)events; /* reading is all there is */
-	for (int i = 0; i < 64 && ln->fd >= 0; i++) {
-		int fd = -1;
-		errno = EMFILE;
-		if (!FAULT("conn.accept")) {
-			fd = accept4(ln->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		}
-		if (fd >= 0) {
-			ln->fresh(ln, conn_new(ln->loop, fd, true));
-			continue;
-		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			watch_set(ln->loop, &ln->watch, ln->fd, 0, on_acceptable);
-			timer_start(ln->loop, &ln->pause, ACCEPT_PAUSE_US, on_pause_over);
-		}
-		return;
-	}
-}
-
-static void on_pause_over(struct timer *t)
-{
-	struct listener *ln = container_of(t, struct listener, pause);
-	watch_set(ln->loop, &ln->watch, ln->fd, WATCH_READ, on_acceptable);
-}
-
-void listener_start(struct loop *l, struct listener *ln, int fd,
-	void (*fresh)(struct listener *, struct conn *))
-{
-	*ln = (struct listener){.loop = l, .fd = fd, .fresh = fresh};
-	watch_set(l, &ln->watch, fd, WATCH_READ, on_acceptable);
-}
-
-void listener_stop(struct listener *ln)
-{
-	if (!ln->loop || ln->fd < 0) { return; }
-	watch_stop(&ln->watch);
-	timer_stop(&ln->pause);
-	close(ln->fd);
-	ln->fd = -1;
 }
