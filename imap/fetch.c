@@ -29,6 +29,7 @@ struct fetch {
 	session_step then;
 	struct walk walk;
 	bool unknown_cte;
+	bool damaged; /* something could not be read */
 
 	/* Messages that this command made \Seen. */
 	struct uidset seen;
@@ -41,7 +42,7 @@ struct fetch {
 	const struct fetch_item *item;
 	enum phase phase;
 	struct extent left; /* ITEM_STREAM: of the message; ITEM_DECODE: of the decoded text */
-	bool copy;          /* ITEM_STREAM: short enough to be copied */
+	bool exact;         /* ITEM_STREAM: NUL may be sent */
 	struct binary binary;
 
 	/* Of one step. */
@@ -70,16 +71,20 @@ static const struct mimerec *record(struct fetch *f)
 
 /* --- items --- */
 
+static bool is_structure(const struct fetch_item *it)
+{
+	return it->kind >= FETCH_ENVELOPE && it->kind <= FETCH_BODYSTRUCTURE;
+}
+
 static void put_small(struct fetch *f, const struct fetch_item *it)
 {
-	bool structure = it->kind >= FETCH_ENVELOPE && it->kind <= FETCH_BODYSTRUCTURE;
 	if (it->kind == FETCH_FLAGS && !f->has_keywords) {
 		f->has_keywords = snap_keywords(f->snap, f->s->view.mid, f->keywords) == 0;
 	}
 	struct fetch_source src = {.snap = f->snap,
 		.msg = &f->msg,
 		.keywords = f->keywords,
-		.rec = structure ? record(f) : NULL};
+		.rec = is_structure(it) ? record(f) : NULL};
 	fetch_item_put(it, &src, session_out(f->s));
 }
 
@@ -94,6 +99,22 @@ static enum step put_nil(struct fetch *f)
 	struct buf *out = session_out(f->s);
 	buf_str(out, f->item->label);
 	buf_str(out, STR(" NIL"));
+	item_done(f);
+	return STEP_MORE;
+}
+
+/* What cannot be read is not answered with anything that a client might keep: the UID stands in its
+   place, and the command ends with NO. */
+static enum step put_damaged(struct fetch *f, int rc)
+{
+	struct buf *out = session_out(f->s);
+	if (!f->damaged) {
+		log_event(LOG_ERROR, &f->s->log, "fetch-damaged", "uid=%u oid=%llu reason=%s",
+			f->msg.uid, (unsigned long long)f->msg.oid, err_name(rc));
+	}
+	f->damaged = true;
+	buf_str(out, STR("UID "));
+	buf_u64(out, f->msg.uid);
 	item_done(f);
 	return STEP_MORE;
 }
@@ -149,8 +170,14 @@ static int filter_header(struct fetch *f, const struct section *sec, const struc
 static enum step start_fields(struct fetch *f)
 {
 	const struct mimerec *rec = record(f);
-	if (!rec || filter_header(f, f->item->section, rec) < 0) { return put_nil(f); }
+	int rc = rec ? filter_header(f, f->item->section, rec) : ERR_DAMAGED;
+	if (rc == ERR_GONE) { return put_nil(f); }
+	if (rc < 0) { return put_damaged(f, rc); }
+	if (f->scratch.n && !str_ends(buf_view(&f->scratch), STR("\n"))) {
+		buf_str(&f->scratch, STR("\r\n")); /* the message ended in this line */
+	}
 	buf_str(&f->scratch, STR("\r\n"));
+	section_without_nul(&f->scratch, 0);
 	struct extent e = extent_partial((struct extent){0, f->scratch.n}, f->item);
 	put_literal(f, " {", e.len);
 	buf_str(session_out(f->s), str_sub(buf_view(&f->scratch), e.off, e.len));
@@ -158,12 +185,28 @@ static enum step start_fields(struct fetch *f)
 	return STEP_MORE;
 }
 
-static enum step start_literal(struct fetch *f, struct extent e, const char *open)
+/* Short ones are sent at once, of others the first octets are looked at: damage shows before a
+   literal is promised. */
+static enum step start_literal(struct fetch *f, struct extent e, const char *open, bool exact)
 {
+	struct buf *out = session_out(f->s);
+	struct str first;
+	size_t before = out->n;
+	bool copy = e.len <= FETCH_COPY_MAX;
 	put_literal(f, open, e.len);
+	size_t content = out->n;
+	int rc = copy ? gather(f, e, out) : snap_msg_bytes(f->snap, &f->msg, e.off, &first);
+	if (rc < 0) {
+		out->n = before;
+		return put_damaged(f, rc);
+	}
 	f->left = e;
-	f->copy = e.len <= FETCH_COPY_MAX;
+	f->exact = exact;
 	f->phase = ITEM_STREAM;
+	if (copy) {
+		if (!exact) { section_without_nul(out, content); }
+		item_done(f);
+	}
 	return STEP_MORE;
 }
 
@@ -177,10 +220,9 @@ static enum step start_section(struct fetch *f)
 		return start_fields(f);
 	}
 	const struct mimerec *rec = whole ? &none : record(f);
-	if (!rec || !section_extent(rec, sec, f->msg.prefix.n, f->msg.size, &e)) {
-		return put_nil(f);
-	}
-	return start_literal(f, extent_partial(e, f->item), " {");
+	if (!rec) { return put_damaged(f, ERR_DAMAGED); }
+	if (!section_extent(rec, sec, f->msg.prefix.n, f->msg.size, &e)) { return put_nil(f); }
+	return start_literal(f, extent_partial(e, f->item), " {", false);
 }
 
 /* Multiparts and messages have no encoding to take off. */
@@ -196,9 +238,8 @@ static enum step start_binary(struct fetch *f)
 	const struct section *sec = f->item->section;
 	const struct mimerec *rec = record(f);
 	struct extent in;
-	if (!rec || !section_extent(rec, sec, f->msg.prefix.n, f->msg.size, &in)) {
-		return put_nil(f);
-	}
+	if (!rec) { return put_damaged(f, ERR_DAMAGED); }
+	if (!section_extent(rec, sec, f->msg.prefix.n, f->msg.size, &in)) { return put_nil(f); }
 	enum transfer kind =
 		sec->path_n ? leaf_transfer(rec, section_part(rec, sec)) : TRANSFER_NONE;
 	if (kind == TRANSFER_UNKNOWN) {
@@ -225,7 +266,7 @@ static enum step measured(struct fetch *f)
 	struct extent want = extent_partial((struct extent){0, b->size}, f->item);
 	if (b->kind == TRANSFER_NONE) {
 		want.off += b->in.off;
-		return start_literal(f, want, open);
+		return start_literal(f, want, open, true);
 	}
 	put_literal(f, open, want.len);
 	f->left = want;
@@ -237,7 +278,7 @@ static enum step measure(struct fetch *f)
 {
 	int rc = binary_measure(
 		&f->binary, f->snap, &f->msg, &f->scratch, (size_t)MAX(f->budget, 1));
-	if (rc < 0) { return put_nil(f); }
+	if (rc < 0) { return put_damaged(f, rc); }
 	if (rc == 0) { f->budget = 0; }
 	return rc ? measured(f) : STEP_WAIT;
 }
@@ -272,16 +313,16 @@ static void will_need(struct fetch *f, uint64_t off)
 static enum step stream(struct fetch *f)
 {
 	struct str piece;
-	if (f->copy) {
-		int rc = gather(f, f->left, session_out(f->s));
-		if (rc < 0) { return broken(f, rc); }
-		item_done(f);
-		return STEP_MORE;
-	}
 	int rc = snap_msg_bytes(f->snap, &f->msg, f->left.off, &piece);
 	if (rc < 0 || !piece.n) { return broken(f, rc < 0 ? rc : ERR_DAMAGED); }
 	piece = str_sub(piece, 0, f->left.len);
 	will_need(f, f->left.off);
+	if (!f->exact && str_chr(piece, '\0') >= 0) {
+		buf_reset(&f->scratch);
+		buf_str(&f->scratch, piece);
+		section_without_nul(&f->scratch, 0);
+		piece = buf_view(&f->scratch);
+	}
 	size_t taken = conn_send(f->s->task.conn, piece);
 	f->left.off += taken;
 	f->left.len -= taken;
@@ -297,6 +338,7 @@ static enum step item_start(struct fetch *f)
 	case FETCH_BINARY:
 	case FETCH_BINARY_SIZE: return start_binary(f);
 	default:
+		if (is_structure(f->item) && !record(f)) { return put_damaged(f, ERR_DAMAGED); }
 		put_small(f, f->item);
 		item_done(f);
 		return STEP_MORE;
@@ -516,6 +558,7 @@ static enum step fetch_end(struct session *s)
 {
 	const struct fetch *f = s->work;
 	if (f->seen_modseq) { condstore_told(s, f->seen_modseq); }
+	if (f->damaged) { return session_no_rc(s, ERR_DAMAGED); }
 	if (f->unknown_cte) {
 		return session_no(s, "UNKNOWN-CTE", "A transfer encoding is not known");
 	}

@@ -92,6 +92,9 @@ bool section_extent(const struct mimerec *rec, const struct section *sec, size_t
 	uint64_t size, struct extent *out);
 /* Append the fields of `header` that the section wants, in their order, without an empty line. */
 void section_filter(const struct section *sec, struct str header, struct buf *out);
+/* NUL must not stand in a literal (RFC 9051 4.3.1, 9): from octet `from` on it becomes 0x80, as
+   Dovecot has it, so that sizes stay. Not for BINARY. */
+void section_without_nul(struct buf *text, size_t from);
 /* Clamp to the partial of the item. */
 struct extent extent_partial(struct extent e, const struct fetch_item *it);
 

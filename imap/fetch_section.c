@@ -99,6 +99,13 @@ void section_filter(const struct section *sec, struct str header, struct buf *ou
 	}
 }
 
+void section_without_nul(struct buf *text, size_t from)
+{
+	char *nul = text->p + from;
+	const char *end = text->p + text->n;
+	while (nul < end && (nul = memchr(nul, '\0', (size_t)(end - nul)))) { *nul++ = (char)0x80; }
+}
+
 struct extent extent_partial(struct extent e, const struct fetch_item *it)
 {
 	if (!it->partial) { return e; }

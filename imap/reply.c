@@ -19,7 +19,7 @@ static const struct {
 	{ERR_LIMIT, "LIMIT", "Too much at once"},
 	{ERR_DENIED, "NOPERM", "Not allowed"},
 	{ERR_TIMEOUT, "UNAVAILABLE", "Took too long, try again later"},
-	{ERR_DAMAGED, "CORRUPTION", "Stored data is damaged"},
+	{ERR_DAMAGED, "SERVERBUG", "Stored data is damaged"},
 	{ERR_INUSE, "INUSE", "It is in use"},
 };
 

@@ -89,7 +89,7 @@ enum step session_bad(struct session *s, const char *text);
 /* BAD with the lexer's complaint; for handlers whose parse failed. */
 enum step session_bad_lex(struct session *s);
 /* NO that fits an ERR_* of the store (RFC 5530 codes: OVERQUOTA, NONEXISTENT, ALREADYEXISTS, INUSE,
-   UNAVAILABLE, LIMIT, SERVERBUG, EXPUNGEISSUED, CORRUPTION). */
+   UNAVAILABLE, LIMIT, SERVERBUG, EXPUNGEISSUED). */
 enum step session_no_rc(struct session *s, int rc);
 /* With a code made of parts ("COPYUID 3 1:4 7:10"): formats it. */
 enum step session_ok_fmt(struct session *s, const char *text, const char *code_fmt, ...)

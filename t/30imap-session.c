@@ -1,5 +1,6 @@
 /* imap, auth and store together on one loop: sessions, logins, APPEND, news. */
 #include "auth/auth.h"
+#include "store/blob.h"
 #include "t/imap_house.h"
 #include "t/tap.h"
 
@@ -238,6 +239,125 @@ static void test_append_big(void)
 	house_end();
 }
 
+/* --- octets that cannot go out as they are --- */
+
+static void append(struct client *c, struct str text)
+{
+	struct buf cmd = {0};
+	buf_fmt(&cmd, "A APPEND INBOX ~{%zu+}\r\n", text.n);
+	buf_str(&cmd, text);
+	buf_str(&cmd, STR("\r\n"));
+	CHECK(has(client_say(c, buf_view(&cmd)), "A OK [APPENDUID "));
+	buf_fini(&cmd);
+}
+
+/* NUL stands in literal8 only (RFC 9051 4.3.1); elsewhere it is 0x80 and sizes stay. */
+static void test_nul(void)
+{
+	struct client c;
+	struct str got, nul = STR("Subject: a\0b\r\nX: c\0\r\n\r\nd\0e");
+	struct buf big = {0};
+	house_start();
+	client_log_in(&c);
+	append(&c, nul);
+	while (big.n < 300000) { buf_str(&big, nul); }
+	append(&c, buf_view(&big));
+	SAY(&c, "A SELECT INBOX\r\n");
+	got = SAY(&c, "A FETCH 1 (RFC822.SIZE BODY.PEEK[])\r\n");
+	CHECK(str_chr(got, '\0') < 0);
+	CHECK(has(got, "RFC822.SIZE 26 BODY[] {26}\r\nSubject: a\x80"
+		       "b\r\nX: c\x80\r\n\r\nd\x80"
+		       "e)\r\n"));
+	CHECK(has(SAY(&c, "A FETCH 1 BODY[TEXT]<1.1>\r\n"), "BODY[TEXT]<1> {1}\r\n\x80 "));
+	CHECK(has(SAY(&c, "A FETCH 1 BODY[HEADER.FIELDS (X)]\r\n"), "{9}\r\nX: c\x80\r\n\r\n)"));
+	CHECK(has(SAY(&c, "A FETCH 1 BODY[HEADER.FIELDS (SUBJECT)]\r\n"), "{16}\r\nSubject: a\x80"
+									  "b\r\n\r\n)"));
+	got = SAY(&c, "A FETCH 1 (ENVELOPE BODYSTRUCTURE)\r\n");
+	CHECK(str_chr(got, '\0') < 0 && has(got, "A OK "));
+	got = SAY(&c, "A FETCH 1 BINARY[]\r\n");
+	CHECK(str_find(got, STR("BINARY[] ~{26}\r\nSubject: a\0b\r\nX: c\0\r\n\r\nd\0e)")) > 0);
+	got = SAY(&c, "A FETCH 2 BODY[]\r\n");
+	CHECK(str_chr(got, '\0') < 0 && has(got, "\x80") && has(got, "A OK "));
+	CHECK(got.n > big.n && got.n < big.n + 100);
+	got = SAY(&c, "A FETCH 2 BINARY[]\r\n");
+	CHECK(str_find(got, buf_view(&big)) > 0);
+	client_end(&c);
+	buf_fini(&big);
+	house_end();
+}
+
+/* One bit of a stored chunk. */
+static void flip(uint64_t oid, uint32_t chunk, size_t at)
+{
+	struct store *s = house.fx.s;
+	struct key k = key_id_n(oid, chunk);
+	MDB_val key = key_val(&k), v;
+	MDB_txn *txn;
+	CHECK_INT(mdb_txn_begin(s->env, NULL, 0, &txn), 0);
+	CHECK_INT(mdb_get(txn, s->dbi[TB_BLOB], &key, &v), 0);
+	struct buf copy = {0};
+	buf_str(&copy, str_make(v.mv_data, v.mv_size));
+	copy.p[at] ^= 4;
+	v.mv_data = copy.p;
+	CHECK_INT(mdb_put(txn, s->dbi[TB_BLOB], &key, &v, 0), 0);
+	CHECK_INT(mdb_txn_commit(txn), 0);
+	buf_fini(&copy);
+}
+
+static uint64_t oid_of(uint32_t uid)
+{
+	struct snap sn;
+	struct msg m;
+	CHECK_INT(snap_begin(house.fx.s, &sn), 0);
+	CHECK_INT(snap_msg(&sn, house.fx.inbox, uid, &m), 0);
+	snap_end(&sn);
+	return m.oid;
+}
+
+static void flip_all(void)
+{
+	flip(oid_of(1), 0, 3);
+	flip(oid_of(2), 0, 3);
+	flip(oid_of(3), 2, 3);
+}
+
+/* Damage is told, never served, and what is whole is there as ever. */
+static void test_damage(void)
+{
+	struct client c;
+	struct str got;
+	struct buf big = {0};
+	house_start();
+	client_log_in(&c);
+	append(&c, STR("Subject: one\r\n\r\none\r\n"));
+	while (big.n < 300000) { buf_str(&big, STR("Subject: big\r\n\r\n")); }
+	append(&c, buf_view(&big));
+	append(&c, buf_view(&big));
+	append(&c, STR("Subject: four\r\n\r\nfour\r\n"));
+	flip_all();
+	SAY(&c, "A SELECT INBOX\r\n");
+	CHECK_STR(SAY(&c, "A FETCH 1:2,4 (RFC822.SIZE BODY.PEEK[] FLAGS)\r\n"),
+		STR("* 1 FETCH (RFC822.SIZE 21 UID 1 FLAGS ())\r\n"
+		    "* 2 FETCH (RFC822.SIZE 300000 UID 2 FLAGS ())\r\n"
+		    "* 4 FETCH (RFC822.SIZE 23 BODY[] {23}\r\nSubject: four\r\n\r\nfour\r\n"
+		    " FLAGS ())\r\n"
+		    "A NO [SERVERBUG] Stored data is damaged\r\n"));
+	CHECK_STR(SAY(&c, "A FETCH 1 (BODY.PEEK[TEXT] BINARY.PEEK[1] BODY.PEEK[HEADER.FIELDS "
+			  "(X)])\r\n"),
+		STR("* 1 FETCH (UID 1 UID 1 UID 1)\r\nA NO [SERVERBUG] Stored data is "
+		    "damaged\r\n"));
+	CHECK(has(SAY(&c, "A FETCH 1 ENVELOPE\r\n"), "ENVELOPE (NIL \"one\" "));
+	CHECK(has(SAY(&c, "A FETCH 4 BODY[9]\r\n"), "BODY[9] NIL FLAGS"));
+	/* found when half has been sent: there is no way to take that back */
+	got = SAY(&c, "A FETCH 3 BODY[]\r\n");
+	CHECK(str_find(got, STR("A OK")) < 0 && str_find(got, STR("A NO")) < 0);
+	CHECK(c.gone);
+	client_end(&c);
+	buf_fini(&big);
+	flip_all(); /* whole again */
+	house_end();
+}
+
 /* --- a selected mailbox --- */
 
 static void test_selected(void)
@@ -319,6 +439,8 @@ static const struct tap_case cases[] = {
 	{"limits", test_limits},
 	{"APPEND", test_append},
 	{"APPEND of much", test_append_big},
+	{"NUL", test_nul},
+	{"damage", test_damage},
 	{"a selected mailbox", test_selected},
 	{"IDLE", test_idle},
 	{"stop", test_stop},
