@@ -1,4 +1,5 @@
-/* Names against LIST patterns (RFC 9051 6.3.9): '*' matches anything, '%' anything but '/'. */
+/* Names against LIST patterns (RFC 9051 6.3.9): '*' matches anything, '%' anything but '/'. INBOX
+   as first level is met in any case. */
 #pragma once
 
 #include "lib/lib.h"

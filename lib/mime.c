@@ -165,8 +165,11 @@ static bool find_delimiter(const struct mime *m, size_t *depth_out, bool *close_
 /* The line end before a delimiter belongs to it. */
 static void delimiter(struct mime *m, size_t depth, bool close)
 {
-	if (m->in_header) { m->header.n -= (size_t)(m->size - m->line_off); }
 	uint64_t end = m->line_off - m->line_end_before;
+	if (m->in_header) { /* ended by it, without an empty line */
+		uint64_t begin = m->parts[m->open[m->open_n - 1].part].header_off;
+		m->header.n = end > begin ? (size_t)(end - begin) : 0;
+	}
 	end_down_to(m, depth + 1, end, m->line_lfs - (m->line_end_before > 0));
 	if (close) {
 		m->open[depth].boundary = STR("");

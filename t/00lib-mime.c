@@ -60,7 +60,7 @@ static const struct shape shapes[] = {
 	{"not the boundary", STR(MIXED "--b\r\n\r\n--bb\r\n--b-\r\n --b\r\n--B\r\n--b--\r\n"),
 		STR("0.1M 0+45+37/7 multipart/mixed\n1.1T 50+2+21/3 text/plain\n")},
 	{"part header without empty line", STR(MIXED "--b\r\nA: b\r\n--b--\r\n"),
-		STR("0.1M 0+45+18/3 multipart/mixed\n1.1T 50+6+0/0 text/plain\n")},
+		STR("0.1M 0+45+18/3 multipart/mixed\n1.1T 50+4+0/0 text/plain\n")},
 	{"parts without anything", STR(MIXED "--b\r\n--b\r\n\r\n--b\r\n\r\n\r\n--b--\r\n"),
 		STR("0.1M 0+45+28/7 multipart/mixed\n1.1T 50+0+0/0 text/plain\n"
 		    "1.2T 55+2+0/0 text/plain\n1.3T 62+2+0/0 text/plain\n")},

@@ -149,6 +149,10 @@ static void test_limits(void)
 static const char nested[] = HEADER TEXT, plain[] = PLAIN_HEADER PLAIN_TEXT,
 		  forward[] = MIME_3 PLAIN_HEADER PLAIN_TEXT;
 
+/* Headers that end at a delimiter: the line end before it is the delimiter's (RFC 2046 5.1.1). */
+static const char headless[] = HEADER
+	"--o\r\n" MIME_3 "Subject: in\r\nX: y\r\n--o\r\nX: z\r\n--o\r\n--o\r\n" MIME_3 "--o--\r\n";
+
 struct section_case {
 	const char *message;
 	const char *section;
@@ -190,6 +194,20 @@ static const struct section_case sections[] = {
 	{forward, "1.1.MIME", PLAIN_HEADER},
 	{forward, "1.1.1", NULL},
 	{forward, "TEXT", PLAIN_HEADER PLAIN_TEXT},
+	{headless, "1", "Subject: in\r\nX: y"},
+	{headless, "1.HEADER", "Subject: in\r\nX: y"},
+	{headless, "1.TEXT", ""},
+	{headless, "1.1", ""},
+	{headless, "1.1.MIME", "Subject: in\r\nX: y"},
+	{headless, "2", ""},
+	{headless, "2.MIME", "X: z"},
+	{headless, "3", ""},
+	{headless, "3.MIME", ""},
+	{headless, "4", ""},
+	{headless, "4.MIME", MIME_3},
+	{headless, "4.HEADER", ""},
+	{headless, "4.TEXT", ""},
+	{headless, "5", NULL},
 };
 
 static void build(struct str message, struct arena *a, struct buf *packed, struct mimerec *rec)

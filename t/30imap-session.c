@@ -281,6 +281,10 @@ static void test_nul(void)
 	CHECK(got.n > big.n && got.n < big.n + 100);
 	got = SAY(&c, "A FETCH 2 BINARY[]\r\n");
 	CHECK(str_find(got, buf_view(&big)) > 0);
+	/* fields of a header that ends in the middle of a line */
+	append(&c, STR("Subject: a\r\nZ: y"));
+	CHECK(has(SAY(&c, "A FETCH 3 BODY[HEADER.FIELDS (Z)]\r\n"), "{8}\r\nZ: y\r\n\r\n "));
+	CHECK(has(SAY(&c, "A FETCH 3 BODY[HEADER]\r\n"), "{16}\r\nSubject: a\r\nZ: y)"));
 	client_end(&c);
 	buf_fini(&big);
 	house_end();

@@ -106,6 +106,20 @@ S: \* OK \[CLOSED\] .*
 S: 17 NO \[NONEXISTENT\] .*
 C: 18 CLOSE
 S: 18 BAD .*
+# INBOX in any case also where a wildcard makes up the rest
+C: 50 LIST "" (inb% i%x *box n*box nbox* inboxes)
+S: \* LIST \(\\HasNoChildren\) "/" INBOX
+S: 50 OK .*
+C: 51 CREATE INBOX/Inbox
+S: 51 OK .*
+C: 52 LIST "inb" ox/%
+S: \* LIST \(\\HasNoChildren\) "/" INBOX/Inbox
+S: 52 OK .*
+C: 53 LIST "" inbox/INBOX
+S: 53 OK .*
+C: 54 LSUB "" iNb*
+S: \* LSUB \(\) "/" INBOX
+S: 54 OK .*
 """
 
 for processes in (False, True):
