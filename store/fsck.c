@@ -22,14 +22,14 @@ void fsck_do(struct fsck *f, int rc)
 	if (rc < 0 && f->rc == 0) { f->rc = rc; }
 }
 
-void fsck_ref(struct fsck *f, uint64_t oid)
+void fsck_id(struct fsck_ids *ids, uint64_t oid)
 {
-	if (f->refs_n == f->refs_cap) {
-		f->refs_cap = f->refs_cap ? 2 * f->refs_cap : 4096;
-		f->refs = realloc(f->refs, f->refs_cap * sizeof *f->refs);
-		if (!f->refs) { abort(); }
+	if (ids->n == ids->cap) {
+		ids->cap = ids->cap ? 2 * ids->cap : 4096;
+		ids->v = realloc(ids->v, ids->cap * sizeof *ids->v);
+		if (!ids->v) { abort(); }
 	}
-	f->refs[f->refs_n++] = oid;
+	ids->v[ids->n++] = oid;
 }
 
 bool fsck_next(struct fsck *f, enum table tb, struct key *at, size_t fixed, MDB_val *v)
@@ -88,6 +88,7 @@ int store_fsck(
 	arena_fini(&f.ap.tmp);
 	arena_fini(&f.arena);
 	news_fini(&f.news);
-	free(f.refs);
+	free(f.refs.v);
+	free(f.dying.v);
 	return f.rc < 0 ? f.rc : f.findings;
 }

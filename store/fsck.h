@@ -3,6 +3,12 @@
 
 #include "store/apply.h"
 
+/* Object ids, sorted before they are counted. */
+struct fsck_ids {
+	uint64_t *v;
+	size_t n, cap;
+};
+
 struct fsck {
 	struct apply ap; /* its transaction is read-only without `repair` */
 	struct arena arena;
@@ -11,16 +17,16 @@ struct fsck {
 	void (*report)(void *ctx, struct str finding);
 	void *ctx;
 	int findings;
-	int rc;         /* the first error that is no finding */
-	uint64_t *refs; /* object ids that messages and queue items reference, one per reference */
-	size_t refs_n, refs_cap;
+	int rc;                /* the first error that is no finding */
+	struct fsck_ids refs;  /* what messages and queue items reference, one per reference */
+	struct fsck_ids dying; /* what gc is about to delete */
 };
 
 /* Note a finding. True when it is to be mended. */
 bool fsck_found(struct fsck *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Note an error of the database itself. */
 void fsck_do(struct fsck *f, int rc);
-void fsck_ref(struct fsck *f, uint64_t oid);
+void fsck_id(struct fsck_ids *ids, uint64_t oid);
 /* Walk a table: start with a key_none() (or a prefix) in *at. Steps to the next row with a key >=
  *at that starts with the first `fixed` octets of it; rows may be changed or deleted on the way. */
 bool fsck_next(struct fsck *f, enum table tb, struct key *at, size_t fixed, MDB_val *v);

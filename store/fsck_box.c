@@ -28,7 +28,7 @@ static void check_message(struct fsck *f, uint32_t mid, struct msg *m, struct ta
 		}
 		return;
 	}
-	fsck_ref(f, m->oid);
+	fsck_id(&f->refs, m->oid);
 	if (m->size != o.size + m->prefix.n &&
 		fsck_found(f, "mailbox %u: message %u has the wrong size", mid, m->uid)) {
 		m->size = o.size + m->prefix.n;

@@ -11,19 +11,24 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static uint32_t count_refs(const struct fsck *f, uint64_t oid)
+static void sort(struct fsck_ids *ids)
 {
-	size_t lo = 0, hi = f->refs_n;
+	if (ids->n) { qsort(ids->v, ids->n, sizeof *ids->v, by_value); }
+}
+
+static uint32_t count(const struct fsck_ids *ids, uint64_t oid)
+{
+	size_t lo = 0, hi = ids->n;
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
-		if (f->refs[mid] < oid) {
+		if (ids->v[mid] < oid) {
 			lo = mid + 1;
 		} else {
 			hi = mid;
 		}
 	}
 	uint32_t n = 0;
-	while (lo < f->refs_n && f->refs[lo] == oid) {
+	while (lo < ids->n && ids->v[lo] == oid) {
 		lo++;
 		n++;
 	}
@@ -141,20 +146,20 @@ static void mend_parse(struct fsck *f, const struct obj *o)
 	mime_free(mime);
 }
 
-static bool in_gc(struct fsck *f, uint64_t oid)
+static void find_dying(struct fsck *f)
 {
 	struct key at = key_none();
 	while (fsck_next(f, TB_GC, &at, 0, NULL)) {
-		if (at.n == 16 && get_be64(at.p + 8) == oid) { return true; }
+		if (at.n == 16) { fsck_id(&f->dying, get_be64(at.p + 8)); }
 		key_step(&at);
 	}
-	return false;
+	sort(&f->dying);
 }
 
 static void check_object(struct fsck *f, struct obj *o)
 {
 	struct key k = key_id(o->oid);
-	uint32_t refs = count_refs(f, o->oid);
+	uint32_t refs = count(&f->refs, o->oid);
 	int rc = read_octets(f, o, NULL);
 	if (rc < 0) {
 		/* Nothing brings octets back: the messages stay, so that people see what is lost.
@@ -171,7 +176,7 @@ static void check_object(struct fsck *f, struct obj *o)
 		o->refcount = refs;
 		fsck_do(f, ap_put(&f->ap, TB_OBJ, &k, o, 0));
 	}
-	if (refs == 0 && !in_gc(f, o->oid) &&
+	if (refs == 0 && !count(&f->dying, o->oid) &&
 		fsck_found(f, "object %llu: nobody references it", (unsigned long long)o->oid)) {
 		fsck_do(f, gc_add(f->ap.s, f->ap.txn, o->oid, f->ap.now_us));
 	}
@@ -185,7 +190,7 @@ static void check_strays(struct fsck *f, enum table tb)
 		uint64_t oid = get_be64(at.p);
 		struct key k = key_id(oid);
 		if (!ap_has(&f->ap, TB_OBJ, &k) && !ap_has(&f->ap, TB_UPLOAD, &k) &&
-			!in_gc(f, oid) &&
+			!count(&f->dying, oid) &&
 			fsck_found(f, "%s: octets of object %llu, which is not there",
 				table_names[tb], (unsigned long long)oid)) {
 			fsck_do(f, ap_del_prefix(&f->ap, tb, &k));
@@ -199,7 +204,8 @@ void fsck_objects(struct fsck *f)
 {
 	struct key at = key_none();
 	MDB_val v;
-	if (f->refs_n) { qsort(f->refs, f->refs_n, sizeof *f->refs, by_value); }
+	sort(&f->refs);
+	find_dying(f);
 	while (fsck_next(f, TB_OBJ, &at, 0, &v)) {
 		struct obj o;
 		struct key next = at;

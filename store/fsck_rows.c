@@ -179,7 +179,7 @@ static void check_items(struct fsck *f)
 				fsck_do(f, ap_del(&f->ap, TB_Q, &at));
 			}
 		} else {
-			fsck_ref(f, it.oid);
+			fsck_id(&f->refs, it.oid);
 			if (n != it.rcpts &&
 				fsck_found(f, "queue: %u recipients counted as %u", n, it.rcpts)) {
 				it.rcpts = n;
