@@ -3,10 +3,14 @@
 moves and expunges. After each death everything that was acknowledged is there, once; what had no answer is there wholly
 or not at all; fsck finds nothing; UIDs and mod-sequences only grow (t/crash.py).
 
+A store that has lived through LIFE rounds is drained, looked at for the last time and followed by a new one: what is
+checked after each death grows with what was ever stored.
+
 POSTHOUSE_SEED chooses another run, POSTHOUSE_ROUNDS its length: 210 in CI, 40 elsewhere."""
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +26,7 @@ from posthouse import Dev, FakeSmtp, SANITIZER, binary, diag, done, is_equal, ok
 
 SEED = int(os.environ.get("POSTHOUSE_SEED", "20260721"))
 ROUNDS = int(os.environ.get("POSTHOUSE_ROUNDS", "210" if "CI" in os.environ else "40"))
+LIFE = 35
 USERS = {f"{u}@example.test": "secret" for u in ("box1", "box2", "in1", "in2", "out")}
 # Where a store dies exactly: before a commit, and after it but before anyone is told.
 POINTS = ("store.commit", "store.committed")
@@ -37,7 +42,8 @@ class House:
 
     def start(self, processes, faults=""):
         self.processes = processes
-        dev = Dev("--set", "relay.retry_min=1s", "--set", "smtp.errors_max=1000", processes=processes, data=self.data,
+        dev = Dev("--set", "relay.retry_min=1s", "--set", "relay.retry_max=1s", "--set",
+                  "smtp.errors_max=1000", processes=processes, data=self.data,
                   domains=["example.test"], users=USERS, route=f"{self.far.host}:{self.far.port}",
                   env={**NO_LEAK_CHECK, "POSTHOUSE_FAULTS": faults})
         self.dev = dev.start()
@@ -53,8 +59,8 @@ class House:
         wait_for(self.store_is_back, "a new store", 60, 0.01)
 
     def store_is_back(self):
-        pid = role_pid(self.dev, "store")
-        return pid not in (None, self.killed) and (f"a role is back role=store pid={pid}\n" in self.dev.stderr)
+        back = re.findall(r"a role is back role=store pid=(\d+)\n", self.dev.stderr)
+        return back and int(back[-1]) != self.killed and role_pid(self.dev, "store") == int(back[-1])
 
     def kill_everything(self):
         self.dev.kill()
@@ -62,7 +68,8 @@ class House:
         self.rounds["everything"] += 1
 
     def command(self, *words):
-        p = subprocess.run([binary(), *words, "--data", str(self.data)], capture_output=True, text=True, timeout=120)
+        p = subprocess.run([binary(), *words, "--data", str(self.data)], capture_output=True, text=True, timeout=120,
+                           env={**os.environ, **NO_LEAK_CHECK})
         return p.returncode, p.stdout + p.stderr
 
     def fsck(self):
@@ -76,15 +83,29 @@ class House:
         check(status == 0, f"queue list: {said}")
         return [r["rcpt"] for item in json.loads(said) for r in item["recipients"]]
 
-
+    def remove(self):
+        if self.dev:
+            self.dev.kill()
+        shutil.rmtree(self.data, ignore_errors=True)
 
 
 class Run:
-    def __init__(self, far):
-        self.rng = random.Random(SEED)
+    """The life of one store."""
+
+    def __init__(self, seed, far):
+        self.rng = random.Random(seed)
         self.far, self.house = far, House(far)
-        self.workers = [Mutator(SEED, "box1"), Mutator(SEED, "box2"), Delivering(SEED, "in"),
-                        Submitting(SEED, "out", far, self.house.queue)]
+        self.workers = [Mutator(seed, "box1"), Mutator(seed, "box2"), Delivering(seed, "in"),
+                        Submitting(seed, "out", far, self.house.queue)]
+        with far.changed:
+            far.messages.clear()
+
+    def rounds(self):
+        return sum(self.house.rounds.values())
+
+    def waiting(self):
+        submitting = self.workers[-1]
+        return len(submitting.sent - set(submitting.arrived()))
 
     def traffic(self, kill):
         """Work for a moment, then the death in the middle of it."""
@@ -131,9 +152,9 @@ class Run:
         self.traffic(self.house.kill_everything)
         self.house.fsck()
 
-    def go(self):
-        while sum(self.house.rounds.values()) < ROUNDS:
-            self.far.refusing = self.rng.random() < 0.6 and len(self.house.queue()) < 40
+    def go(self, rounds):
+        while self.rounds() < rounds:
+            self.far.refusing = self.rng.random() < 0.6 and self.waiting() < 40
             self.rng.choice((self.life_in_processes, self.life_in_one_process))()
 
     def finish(self):
@@ -150,33 +171,41 @@ class Run:
         self.house.fsck()
 
 
+def live(number, rounds, far):
+    """One store from its first start to its last stop; the run, and what was wrong with it."""
+    run, why = Run(SEED + number, far), None
+    try:
+        run.go(rounds)
+        run.finish()
+    except (Lie, TimeoutError, RuntimeError) as e:
+        why = f"store {number}, round {run.rounds()} {run.house.rounds}, seed {SEED}: {type(e).__name__}: {e}"
+        diag(run.house.dev.stderr[-6000:] if run.house.dev else "")
+    finally:
+        run.house.remove()
+    return run, why
+
+
 def main():
     diag(f"seed {SEED}")
     far = FakeSmtp(replies={"RCPT": lambda to: "451 4.7.1 not now" if far.refusing else None})
-    far.refusing = False
-    run = Run(far)
+    runs, why, arrived = [], None, []
     start = time.monotonic()
-    try:
-        run.go()
-        rounds = run.house.rounds
-        ok(sum(rounds.values()) >= ROUNDS, f"{rounds['store']} deaths of the store, {rounds['everything']} of everything: "
-           "all acknowledged is there once, nothing half done, fsck finds nothing")
-        run.finish()
-        ok(True, "after the last restart everything submitted arrives")
-        arrived = run.workers[-1].arrived()
-        twice = len(arrived) - len(set(arrived))
-        ok(twice <= sum(rounds.values()), f"{twice} of {len(arrived)} relayed twice: their results died with the store")
-    except (Lie, TimeoutError, RuntimeError) as e:
-        ok(False, f"round {sum(run.house.rounds.values())} {run.house.rounds}, seed {SEED}", f"{type(e).__name__}: {e}")
-        diag(run.house.dev.stderr[-6000:] if run.house.dev else "")
-    finally:
-        if run.house.dev:
-            run.house.dev.kill()
-        shutil.rmtree(run.house.data, ignore_errors=True)
-        far.close()
-    for worker in run.workers:
-        diag(f"{worker.name}: {worker.steps} acknowledged, {worker.refusals} refused, last: {worker.why}")
-        ok(worker.steps > ROUNDS / 2, f"{worker.name} did enough")
+    while not why and sum(run.rounds() for run in runs) < ROUNDS:
+        left = ROUNDS - sum(run.rounds() for run in runs)
+        run, why = live(len(runs), min(LIFE, left), far)
+        runs.append(run)
+        arrived += [(len(runs), ident) for ident in run.workers[-1].arrived()]
+    far.close()
+    deaths = {who: sum(run.house.rounds[who] for run in runs) for who in ("store", "everything")}
+    ok(not why, f"{deaths['store']} deaths of the store, {deaths['everything']} of everything: all acknowledged is there "
+       "once, nothing half done, fsck finds nothing, in the end everything submitted arrives", why)
+    ok(why or sum(deaths.values()) >= ROUNDS, "enough of them")
+    twice = len(arrived) - len(set(arrived))
+    ok(twice <= sum(deaths.values()), f"{twice} of {len(arrived)} relayed twice: their results died with the store")
+    for same in zip(*(run.workers for run in runs)):
+        steps, name = sum(worker.steps for worker in same), same[0].name
+        diag(f"{name}: {steps} acknowledged, {sum(worker.refusals for worker in same)} refused, last: {same[-1].why}")
+        ok(steps > ROUNDS / 2, f"{name} did enough")
     diag(f"{time.monotonic() - start:.0f} s")
     done()
 
