@@ -131,3 +131,13 @@ void envelope_reports(struct envelope *e)
 			.notify = NOTIFY_SUCCESS | NOTIFY_DELIVERED};
 	}
 }
+
+void envelope_no_reports(struct envelope *e)
+{
+	for (uint32_t i = 0; i < e->remotes_n; i++) {
+		uint8_t *notify = &e->remotes[i].notify;
+		/* who wanted to hear of nothing else must not hear of failure by default */
+		if (*notify == NOTIFY_SUCCESS) { *notify = NOTIFY_NEVER; }
+		*notify &= (uint8_t)~NOTIFY_SUCCESS;
+	}
+}

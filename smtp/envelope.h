@@ -63,3 +63,5 @@ void envelope_prefixes(struct envelope *e);
 /* The last step before delivery, too: a queue row for each recipient delivered here whose sender
    wants to know (RFC 3461 4.1 NOTIFY=SUCCESS). */
 void envelope_reports(struct envelope *e);
+/* Or instead of it: no success is told to this sender, here or of what is sent on. */
+void envelope_no_reports(struct envelope *e);

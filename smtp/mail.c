@@ -91,14 +91,6 @@ static enum step refuse_rcpt(struct session *s, enum reply_id id, struct str det
 	return session_next(s);
 }
 
-static bool any_remote(const struct auth_resolve_reply *r)
-{
-	for (uint32_t i = 0; i < r->targets_n; i++) {
-		if (r->targets[i].aid == 0) { return true; }
-	}
-	return false;
-}
-
 static bool any_full(const struct auth_resolve_reply *r)
 {
 	for (uint32_t i = 0; i < r->targets_n; i++) {
@@ -117,7 +109,6 @@ static enum step rcpt_resolved(struct task *t)
 	if (!r->local_domain && !s->aid) { return refuse_rcpt(s, REPLY_NO_RELAY, rcpt); }
 	if (r->targets_n == 0) { return refuse_rcpt(s, REPLY_NO_USER, rcpt); }
 	if (any_full(r)) { return refuse_rcpt(s, REPLY_RCPT_FULL, rcpt); }
-	if (any_remote(r) && !s->aid) { s->rcpt.notify &= (uint8_t)~NOTIFY_SUCCESS; }
 	if (envelope_accept(s->env, &s->rcpt, r->targets, r->targets_n) < 0) {
 		return refuse_rcpt(s, REPLY_TOO_MANY_RCPTS, STR(""));
 	}

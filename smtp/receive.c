@@ -373,6 +373,16 @@ static bool fits(const struct op_deliver *op)
 	return n < LINK_MSG_MAX;
 }
 
+/* Is the sender told of success, when it asks? Who forges the reverse-path of somebody else is not
+   to have us send mail there. */
+static bool tells_success(const struct session *s)
+{
+	int from_outside = s->server->conf->success_reports;
+	if (s->env->mail.from.text.n == 0) { return false; }
+	if (!session_at(s, AT_MX) || from_outside == REPORTS_ALWAYS) { return true; }
+	return from_outside == REPORTS_SPF && str_eq(s->env->spf.result, STR("pass"));
+}
+
 static enum step deliver(struct session *s)
 {
 	struct envelope *e = s->env;
@@ -380,7 +390,11 @@ static enum step deliver(struct session *s)
 	int64_t now = loop_now_us(s->task.loop);
 	char id[ID_TEXT];
 	envelope_prefixes(e);
-	if (s->aid) { envelope_reports(e); } /* from outside nobody is to have us send mail */
+	if (tells_success(s)) {
+		envelope_reports(e);
+	} else {
+		envelope_no_reports(e);
+	}
 	bool junk = policy_junks(s);
 	for (uint32_t i = 0; junk && i < e->locals_n; i++) { e->locals[i].use = USE_JUNK; }
 	struct op_deliver op = {.from = e->mail.from.text,

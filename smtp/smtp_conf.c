@@ -11,6 +11,7 @@
 	}
 
 static const char *const auth_words[] = {"off", "loopback", NULL};
+static const char *const reports_words[] = {"never", "spf", "always", NULL};
 
 static const struct conf_row rows[] = {
 	ROW("message_max", CONF_SIZE, message_max, .min = 64 * 1024, .max = UINT64_C(1) << 31,
@@ -65,6 +66,10 @@ static const struct conf_row rows[] = {
 	ROW("auth_without_tls", CONF_CHOICE, auth_without_tls, .def = "off", .choices = auth_words,
 		.help = "Whether a password may come without TLS: never (off), from this machine "
 			"(loopback)."),
+	ROW("success_reports", CONF_CHOICE, success_reports, .def = "spf", .choices = reports_words,
+		.help = "Whether a sender from outside who asks for it (NOTIFY=SUCCESS) is told of "
+			"delivery: never, when SPF vouches for the sender (spf), always. Users and "
+			"LMTP always are."),
 };
 
 const struct conf_section smtp_conf_section = {

@@ -4,6 +4,7 @@
 #include "lib/conf.h"
 
 enum { AUTH_PLAIN_OFF, AUTH_PLAIN_LOOPBACK };
+enum { REPORTS_NEVER, REPORTS_SPF, REPORTS_ALWAYS };
 
 struct smtp_conf {
 	uint64_t message_max, header_max, hops_max;
@@ -14,4 +15,5 @@ struct smtp_conf {
 	int64_t first_timeout_us, command_timeout_us, data_timeout_us;
 	struct conf_list proxy_from, xclient_from, lmtp_from;
 	int auth_without_tls; /* AUTH_PLAIN_* */
+	int success_reports;  /* REPORTS_* */
 };

@@ -346,6 +346,32 @@ def test_dsn():
         wait_queue(dev)
 
 
+def test_dsn_outside():
+    """NOTIFY=SUCCESS of a sender who is not a user: told if SPF vouches for it, so that nobody forges a request."""
+    def send_from(dev, sender, subject):
+        with smtplib.SMTP(dev.host, dev.smtp, timeout=60) as session:
+            session.ehlo("c.example.org")
+            session.docmd("XCLIENT", "ADDR=192.0.2.7 NAME=[UNAVAILABLE]")
+            session.ehlo("c.example.org")
+            session.sendmail(sender, USER, mail(subject, USER), rcpt_options=["NOTIFY=SUCCESS"])
+
+    expected = {"always": ["a@good.test", "b@soft.test", "c@none.test"], "spf": ["a@good.test"], "never": []}
+    for how, told in expected.items():
+        with FakeDns() as dns, FakeSmtp() as far, house(
+                "--set", f"smtp.success_reports={how}", dns=dns.address, route=f"127.0.0.1:{far.port}") as dev:
+            dns.add("good.test", "TXT", "v=spf1 ip4:192.0.2.7 -all")
+            dns.add("soft.test", "TXT", "v=spf1 ~all")
+            for sender in ("a@good.test", "b@soft.test", "c@none.test"):
+                send_from(dev, sender, "from outside")
+            wait_messages(dev, USER, 3)
+            submit(dev, USER, ["last@far.test"], mail("last"))
+            far.wait(len(told) + 1)
+            wait_queue(dev)
+            reports = {m.recipients[0]: m for m in far.messages if m.sender == ""}
+            is_equal(sorted(reports), told, f"DSN: success is told to those outside, {how}")
+            ok(all(b"Action: delivered" in m.data for m in reports.values()), f"DSN: as delivered, {how}")
+
+
 def test_null_sender():
     """Mail from <> that an alias sends on, and mail from outside: who hears of its failure."""
     with FakeSmtp(replies={"RCPT": lambda a: "550 5.1.1 nobody" if a.startswith("no") else None}) as smtp, house(
@@ -442,5 +468,6 @@ with tempfile.TemporaryDirectory() as folder:
 test_old_servers()
 test_expiry()
 test_dsn()
+test_dsn_outside()
 test_null_sender()
 done()
