@@ -33,3 +33,20 @@ struct transfer_decoder { /* all zeros but `kind` = at the start */
 void transfer_decode(struct transfer_decoder *d, struct str in, struct buf *out);
 /* What still waits, at the end of the body. */
 void transfer_end(struct transfer_decoder *d, struct buf *out);
+
+/* The same two written as they stream (RFC 2045 6.7, 6.8): lines of at most 76 octets. Text goes
+   into quoted-printable with its CRLFs as line ends, a CR or LF alone as an octet; base64 has no
+   line end behind its last line. */
+enum { TRANSFER_LINE_MAX = 76, TRANSFER_BASE64_LINE = 57 /* octets that make one line */ };
+struct transfer_encoder { /* all zeros but `kind` = at the start */
+	enum transfer kind;
+	size_t column; /* quoted-printable */
+	bool blank_held, cr_held;
+	char blank;
+	bool line_written; /* base64 */
+	char held[TRANSFER_BASE64_LINE];
+	size_t held_n;
+};
+void transfer_encode(struct transfer_encoder *e, struct str in, struct buf *out);
+/* What still waits, at the end of the body. */
+void transfer_encode_end(struct transfer_encoder *e, struct buf *out);

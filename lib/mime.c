@@ -270,6 +270,11 @@ bool mime_header_done(const struct mime *m)
 	return m->header_done;
 }
 
+bool mime_in_header(const struct mime *m)
+{
+	return m->in_header;
+}
+
 uint64_t mime_size(const struct mime *m)
 {
 	return m->size;

@@ -54,6 +54,9 @@ void mime_end(struct mime *m);
 void mime_top(struct mime *m, struct str top);
 /* The header of part 0 is complete: part 0 may be looked at, all but body_len and lines. */
 bool mime_header_done(const struct mime *m);
+/* Do the octets that come next belong to the header of the part that began last? Else to its body,
+   or to what stands between parts. */
+bool mime_in_header(const struct mime *m);
 uint64_t mime_size(const struct mime *m);
 size_t mime_parts(const struct mime *m);
 const struct mime_part *mime_part(const struct mime *m, size_t i);

@@ -333,6 +333,50 @@ static void test_date_since(void)
 	}
 }
 
+/* However the octets are cut, the same is written. */
+static void test_encode(void)
+{
+	static const struct {
+		enum transfer kind;
+		struct str in;
+		const char *want;
+	} rows[] = {
+		{TRANSFER_QP, STR(""), ""},
+		{TRANSFER_QP, STR("a = b\r\n"), "a =3D b\r\n"},
+		{TRANSFER_QP, STR("gr\xc3\xbc\xc3\x9f \r\n\t\r\n"), "gr=C3=BC=C3=9F=20\r\n=09\r\n"},
+		{TRANSFER_QP, STR("a\rb\nc\0\r"), "a=0Db=0Ac=00=0D"},
+		{TRANSFER_QP, STR("end "), "end=20"},
+		{TRANSFER_QP, STR("a \r\rb"), "a =0D=0Db"},
+		{TRANSFER_QP,
+			STR("123456789 123456789 123456789 123456789 123456789 123456789 123456789 "
+			    "12345\xff"),
+			"123456789 123456789 123456789 123456789 123456789 123456789 123456789 "
+			"12345=\r\n=FF"},
+		{TRANSFER_BASE64, STR(""), ""},
+		{TRANSFER_BASE64, STR("\r\n\0\xff"), "DQoA/w=="},
+		{TRANSFER_BASE64, STR("123456789 123456789 123456789 123456789 123456789 1234567"),
+			"MTIzNDU2Nzg5IDEyMzQ1Njc4OSAxMjM0NTY3ODkgMTIzNDU2Nzg5IDEyMzQ1Njc4OSAxMjM0NT"
+			"Y3"},
+		{TRANSFER_BASE64, STR("123456789 123456789 123456789 123456789 123456789 12345678"),
+			"MTIzNDU2Nzg5IDEyMzQ1Njc4OSAxMjM0NTY3ODkgMTIzNDU2Nzg5IDEyMzQ1Njc4OSAxMjM0NT"
+			"Y3"
+			"\r\nOA=="},
+		{TRANSFER_NONE, STR("\xff\r"), "\xff\r"},
+	};
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		for (size_t piece = 1; piece < 4; piece++) {
+			struct transfer_encoder e = {.kind = rows[i].kind};
+			struct buf out = {0};
+			for (size_t at = 0; at < rows[i].in.n; at += piece) {
+				transfer_encode(&e, str_sub(rows[i].in, at, piece), &out);
+			}
+			transfer_encode_end(&e, &out);
+			CHECK_STR(buf_view(&out), str_of(rows[i].want));
+			buf_fini(&out);
+		}
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct tap_case cases[] = {
@@ -341,6 +385,7 @@ int main(int argc, char **argv)
 		{"modified UTF-7", test_mutf7},
 		{"modified UTF-7 is strict", test_mutf7_strict},
 		{"transfer encodings, in pieces of any size", test_transfer},
+		{"transfer encodings written, from pieces of any size", test_encode},
 		{"charsets", test_charset},
 		{"case folding", test_fold},
 		{"dates written", test_date_write},

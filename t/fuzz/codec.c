@@ -57,6 +57,31 @@ static void transfer(enum transfer kind, struct str s)
 	buf_fini(&b);
 }
 
+/* Encoded in one piece or in many it is the same, in lines that every host takes, and comes back.
+ */
+static void encode(enum transfer kind, struct str s)
+{
+	struct transfer_encoder whole = {.kind = kind}, octets = {.kind = kind};
+	struct transfer_decoder back = {.kind = kind};
+	struct buf a = {0}, b = {0}, c = {0};
+	transfer_encode(&whole, s, &a);
+	transfer_encode_end(&whole, &a);
+	for (size_t i = 0; i < s.n; i++) { transfer_encode(&octets, str_sub(s, i, 1), &b); }
+	transfer_encode_end(&octets, &b);
+	assert(str_eq(buf_view(&a), buf_view(&b)) && str_ascii(buf_view(&a)));
+	struct str rest = buf_view(&a), line;
+	while (rest.n) {
+		(void)str_cut(&rest, '\n', &line); /* the last line has none */
+		assert(line.n <= TRANSFER_LINE_MAX + 1);
+	}
+	transfer_decode(&back, buf_view(&a), &c);
+	transfer_end(&back, &c);
+	assert(str_eq(buf_view(&c), s) && !back.bad);
+	buf_fini(&a);
+	buf_fini(&b);
+	buf_fini(&c);
+}
+
 /* Folded run by run, text must say what it says folded as a whole. */
 static void fold(struct str valid)
 {
@@ -93,6 +118,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int kind = TRANSFER_NONE; kind <= TRANSFER_UNKNOWN; kind++) {
 		transfer((enum transfer)kind, s);
 	}
+	encode(TRANSFER_BASE64, s);
+	encode(TRANSFER_QP, s);
 	charset(s);
 	return 0;
 }
