@@ -46,18 +46,26 @@ static enum step refused(struct client *c)
 	return quit(c);
 }
 
+/* RFC 7504 3: 521 means that it takes no mail at all, today or tomorrow. */
+static enum step no_mail(struct client *c)
+{
+	c->no_mail = true;
+	return refused(c);
+}
+
 static enum step unfit(struct client *c, const char *why)
 {
 	(void)finish(c, CLIENT_NO_HOST, str_of(why)); /* not at once, but by QUIT */
 	return quit(c);
 }
 
-/* Every recipient without a code gets this one, and the session is over politely. */
+/* Every recipient that was asked for and has no code gets this one, and the session is over
+   politely. */
 static enum step finish_all(struct client *c, int code, struct str text, bool said)
 {
 	text = arena_dup(&c->arena, str_sub(text, 0, TEXT_MAX));
 	for (size_t i = 0; i < c->rcpts_n; i++) {
-		if (c->rcpts[i].code == 0) {
+		if (c->rcpts[i].code == 0 && !c->rcpts[i].left) {
 			c->rcpts[i].code = code;
 			c->rcpts[i].reply = text;
 			c->rcpts[i].said = said;
@@ -138,6 +146,21 @@ static enum step body_end(struct client *c)
 	return await(c, DOT_US, step_answered);
 }
 
+static void put_octets(struct client *c, struct str s)
+{
+	struct buf *out = conn_out(c->task.conn), converted = {0};
+	if (c->fit.chunked) {
+		buf_str(out, s);
+	} else if (c->fit.convert) {
+		convert_add(c->convert, s, &converted);
+		if (c->offset == c->size) { convert_end(c->convert, &converted); }
+		client_stuff(buf_view(&converted), &c->line_start, out);
+		buf_fini(&converted);
+	} else {
+		client_stuff(s, &c->line_start, out);
+	}
+}
+
 /* Copy octets into the output until it is full. 1 all sent, 0 full, < 0 the store failed. */
 static int fill_output(struct client *c)
 {
@@ -150,12 +173,8 @@ static int fill_output(struct client *c)
 		rc = snap_bytes(&sn, c->oid, c->offset, &s);
 		if (rc == 0 && s.n == 0) { rc = ERR_DAMAGED; }
 		if (rc < 0) { break; }
-		if (c->chunked) {
-			conn_put(conn, s);
-		} else {
-			client_stuff(s, &c->line_start, conn_out(conn));
-		}
 		c->offset += s.n;
+		put_octets(c, s);
 	}
 	snap_end(&sn);
 	return rc < 0 ? rc : c->offset == c->size;
@@ -171,7 +190,7 @@ static enum step send_body(struct task *t)
 	int rc = fill_output(c);
 	if (rc < 0) { return lost(c, "4.3.0", "the stored message could not be read"); }
 	if (rc == 0) { return STEP_OUT; }
-	if (!c->chunked) { return body_end(c); }
+	if (!c->fit.chunked) { return body_end(c); }
 	c->in_body = true;
 	return await(c, DOT_US, step_answered);
 }
@@ -190,7 +209,7 @@ static enum step step_data_go(struct client *c)
 
 static enum step send_message(struct client *c)
 {
-	if (c->chunked) {
+	if (c->fit.chunked) {
 		conn_fmt(c->task.conn, "BDAT %llu LAST\r\n", (unsigned long long)c->size);
 		c->task.step = send_body;
 		return STEP_MORE;
@@ -221,90 +240,140 @@ static void put_rcpt(struct client *c, const struct client_rcpt *r)
 {
 	struct buf *out = conn_out(c->task.conn);
 	buf_fmt(out, "RCPT TO:<%.*s>", STR_ARG(r->rcpt));
-	if (c->offers_dsn) {
+	if (c->offer.dsn) {
 		put_notify(out, r->notify);
-		if (r->orcpt.n && (c->offers_utf8 || str_ascii(r->orcpt))) {
+		if (r->orcpt.n && (c->offer.utf8 || str_ascii(r->orcpt))) {
 			buf_fmt(out, " ORCPT=%.*s", STR_ARG(r->orcpt));
 		}
 	}
 	buf_str(out, STR("\r\n"));
 }
 
+/* The next recipient from `i` on that is asked for in this transaction. */
+static size_t asked_from(const struct client *c, size_t i)
+{
+	while (i < c->rcpts_n && (c->rcpts[i].code || c->rcpts[i].left)) { i++; }
+	return i;
+}
+
+/* There are too many recipients (RFC 5321 4.5.3.1.10, 552 in old words): once some have been taken,
+   the others get another transaction. */
+static bool too_many(const struct client *c)
+{
+	struct str status = client_reply_status(&c->in);
+	bool taken = false;
+	for (size_t i = 0; i < c->at; i++) { taken |= !c->rcpts[i].code && !c->rcpts[i].left; }
+	return taken && ((c->in.code == 552 && (!status.n || str_eq(status, STR("5.5.3")))) ||
+				(c->in.code == 452 && (!status.n || str_eq(status, STR("4.5.3")))));
+}
+
+static void take_rcpt_reply(struct client *c, struct client_rcpt *r)
+{
+	struct buf b = {0};
+	if (c->in.code < 300) { return; }
+	if (too_many(c)) {
+		r->left = true;
+		return;
+	}
+	client_reply_text(&c->in, TEXT_MAX, &b);
+	r->code = c->in.code;
+	r->said = true;
+	r->reply = arena_dup(&c->arena, buf_view(&b));
+	buf_fini(&b);
+}
+
+/* Nobody was taken. */
 static enum step step_reset(struct client *c)
 {
 	return finish_all(c, 0, STR(""), false);
 }
 
-/* An old way to say that there are too many recipients (RFC 5321 4.5.3.1.10): once some have been
-   taken, the others get their turn later. */
-static int rcpt_code(const struct client *c)
-{
-	struct str status = client_reply_status(&c->in);
-	bool taken = false;
-	for (size_t i = 0; i + 1 < c->at; i++) { taken |= c->rcpts[i].code == 0; }
-	bool too_many = c->in.code == 552 && (status.n == 0 || str_eq(status, STR("5.5.3")));
-	return taken && too_many ? 452 : c->in.code;
-}
-
 static enum step step_rcpt(struct client *c)
 {
-	struct client_rcpt *r = &c->rcpts[c->at++];
-	size_t taken = 0;
-	if (c->in.code >= 300) {
-		struct buf b = {0};
-		client_reply_text(&c->in, TEXT_MAX, &b);
-		r->code = rcpt_code(c);
-		r->said = true;
-		r->reply = arena_dup(&c->arena, buf_view(&b));
-		buf_fini(&b);
-	}
+	take_rcpt_reply(c, &c->rcpts[c->at]);
+	c->at = asked_from(c, c->at + 1);
 	if (c->at < c->rcpts_n) {
-		if (!c->offers_pipelining) { put_rcpt(c, &c->rcpts[c->at]); }
+		if (!c->offer.pipelining) { put_rcpt(c, &c->rcpts[c->at]); }
 		return await(c, COMMAND_US, step_rcpt);
 	}
-	for (size_t i = 0; i < c->rcpts_n; i++) { taken += c->rcpts[i].code == 0; }
-	return taken ? send_message(c) : step_reset(c);
+	return asked_from(c, 0) < c->rcpts_n ? send_message(c) : step_reset(c);
 }
 
 static enum step step_mailed(struct client *c)
 {
 	if (c->in.code >= 300 && c->in.code < 500) { return refused(c); }
 	if (c->in.code >= 500) { return finish_all_by_reply(c); }
-	for (size_t i = 0; i < (c->offers_pipelining ? c->rcpts_n : 1); i++) {
+	c->at = asked_from(c, 0);
+	for (size_t i = c->at; i < c->rcpts_n; i = asked_from(c, i + 1)) {
 		put_rcpt(c, &c->rcpts[i]);
+		if (!c->offer.pipelining) { break; }
 	}
 	return await(c, COMMAND_US, step_rcpt);
 }
 
-/* What the message needs and this host does not offer ends here, for good (RFC 3030 3, RFC
- * 6531 3.5). */
-static const char *impossible(const struct client *c)
+static struct str domain_of(struct str address)
 {
-	if ((c->body & BODY_BINARY) && !(c->offers_chunking && c->offers_binary)) {
-		return "5.6.3 the message is binary and the server does not take BINARYMIME";
-	}
-	if ((c->body & BODY_SMTPUTF8) && !c->offers_utf8) {
-		return "5.6.7 the message needs SMTPUTF8 and the server does not offer it";
-	}
-	return NULL;
+	return str_skip(address, (size_t)(str_rchr(address, '@') + 1));
 }
 
+/* Leave for another transaction what this server takes no more of in one (RFC 9422 4). */
+static void keep_limits(struct client *c)
+{
+	const struct client_offer *o = &c->offer;
+	size_t first = asked_from(c, 0), n = 0;
+	for (size_t i = first; i < c->rcpts_n; i = asked_from(c, i + 1)) {
+		bool other = !str_ieq(domain_of(c->rcpts[i].rcpt), domain_of(c->rcpts[first].rcpt));
+		bool over = (o->rcpts_max && n == o->rcpts_max) || (o->one_domain && other);
+		c->rcpts[i].left = over;
+		n += !over;
+	}
+}
+
+static const char NO_UTF8[] = "5.6.7 the address needs SMTPUTF8 and the server does not offer it";
+
+/* What this host cannot be sent ends here, for good (RFC 6531 3.5, RFC 3030 3): recipients one by
+   one, or NULL, else why none of them. */
+static const char *leave_out(struct client *c)
+{
+	const char *no = client_offer_fit(&c->offer, c->needs, c->body, &c->fit);
+	if (!no && c->fit.convert) { no = convert_begin(c->convert, !c->offer.eight); }
+	if (!no && !client_offer_address(&c->offer, c->from, &c->arena, &c->from)) { no = NO_UTF8; }
+	for (size_t i = 0; !no && i < c->rcpts_n; i++) {
+		struct client_rcpt *r = &c->rcpts[i];
+		if (client_offer_address(&c->offer, r->rcpt, &c->arena, &r->rcpt)) { continue; }
+		r->code = 550;
+		r->reply = str_of(NO_UTF8);
+	}
+	return no;
+}
+
+static bool needs_utf8(const struct client *c)
+{
+	bool utf8 = c->fit.utf8 || !str_ascii(c->from);
+	for (size_t i = 0; i < c->rcpts_n; i++) { utf8 |= !str_ascii(c->rcpts[i].rcpt); }
+	return utf8 && c->offer.utf8;
+}
+
+/* SIZE is about what is sent (RFC 1870 6.4): of what is converted nobody has counted it yet. */
 static enum step step_mail(struct client *c)
 {
 	struct buf *out = conn_out(c->task.conn);
-	const char *no = impossible(c);
+	const char *no = leave_out(c);
 	if (no) { return finish_all(c, 550, str_of(no), false); }
-	c->chunked = (c->body & BODY_BINARY) != 0;
-	c->dsn_passed_on = c->offers_dsn;
+	if (asked_from(c, 0) == c->rcpts_n) { return finish_all(c, 550, STR(""), false); }
+	keep_limits(c);
+	c->dsn_passed_on = c->offer.dsn;
 	buf_fmt(out, "MAIL FROM:<%.*s>", STR_ARG(c->from));
-	if (c->offers_size) { buf_fmt(out, " SIZE=%llu", (unsigned long long)c->size); }
-	if (c->chunked) {
+	if (c->offer.size && !c->fit.convert) {
+		buf_fmt(out, " SIZE=%llu", (unsigned long long)c->size);
+	}
+	if (c->fit.chunked) {
 		buf_str(out, STR(" BODY=BINARYMIME"));
-	} else if ((c->body & BODY_8BIT) && c->offers_8bit) {
+	} else if (c->offer.eight && (c->needs->eight || (c->body & BODY_8BIT))) {
 		buf_str(out, STR(" BODY=8BITMIME"));
 	}
-	if (c->body & BODY_SMTPUTF8) { buf_str(out, STR(" SMTPUTF8")); }
-	if (c->offers_dsn) {
+	if (needs_utf8(c)) { buf_str(out, STR(" SMTPUTF8")); }
+	if (c->offer.dsn) {
 		if (c->ret != RET_NONE) {
 			buf_fmt(out, " RET=%s", c->ret == RET_FULL ? "FULL" : "HDRS");
 		}
@@ -323,7 +392,7 @@ static enum step step_authed(struct client *c)
 
 static bool offers_mechanism(const struct client *c, struct str name)
 {
-	struct str rest = c->offered_auth, word;
+	struct str rest = c->offer.auth, word;
 	bool more = true;
 	while (more) {
 		more = str_cut(&rest, ' ', &word);
@@ -403,25 +472,11 @@ static enum step step_starttls(struct client *c)
 	return c->user.n ? step_auth(c) : step_mail(c);
 }
 
-static void note_offers(struct client *c)
-{
-	struct str params, auth = STR("");
-	c->offers_pipelining = client_reply_keyword(&c->in, STR("PIPELINING"), &params);
-	c->offers_8bit = client_reply_keyword(&c->in, STR("8BITMIME"), &params);
-	c->offers_dsn = client_reply_keyword(&c->in, STR("DSN"), &params);
-	c->offers_size = client_reply_keyword(&c->in, STR("SIZE"), &params);
-	c->offers_utf8 = client_reply_keyword(&c->in, STR("SMTPUTF8"), &params);
-	c->offers_chunking = client_reply_keyword(&c->in, STR("CHUNKING"), &params);
-	c->offers_binary = client_reply_keyword(&c->in, STR("BINARYMIME"), &params);
-	client_reply_keyword(&c->in, STR("AUTH"), &auth);
-	c->offered_auth = arena_dup(&c->arena, auth);
-}
-
 static enum step step_greeted(struct client *c)
 {
 	struct str params;
 	if (c->in.code >= 300) { return refused(c); }
-	note_offers(c);
+	client_offer_read(&c->in, &c->arena, &c->offer);
 	bool offered = client_reply_keyword(&c->in, STR("STARTTLS"), &params);
 	bool wanted = c->tls == CLIENT_TLS_MAY || c->tls == CLIENT_TLS_MUST;
 	if (wanted && !c->used_tls && offered) {
@@ -436,6 +491,7 @@ static enum step step_greeted(struct client *c)
 
 static enum step step_helo_said(struct client *c)
 {
+	if (c->in.code == 521) { return no_mail(c); }
 	if (c->in.code < 500) { return step_greeted(c); }
 	conn_fmt(c->task.conn, "HELO %.*s\r\n", STR_ARG(c->helo)); /* an ancient server */
 	return await(c, COMMAND_US, step_greeted);
@@ -443,6 +499,7 @@ static enum step step_helo_said(struct client *c)
 
 static enum step step_ehlo(struct client *c)
 {
+	if (c->in.code == 521 && !c->ehlo_done) { return no_mail(c); }
 	if (c->in.code >= 300 && !c->ehlo_done) { return refused(c); }
 	c->ehlo_done = true;
 	conn_fmt(c->task.conn, "EHLO %.*s\r\n", STR_ARG(c->helo));

@@ -1,10 +1,11 @@
 /* One SMTP session out: one message to one host for some recipients (RFC 5321; STARTTLS 3207, SIZE
    1870, PIPELINING 2920, DSN 3461, CHUNKING and BINARYMIME 3030, SMTPUTF8 6531, AUTH 4954). A task
-   of its own that wakes whoever started it. */
+   of its own that wakes whoever started it. Each recipient is asked for once; what the server did
+   not want to hear in this transaction stays without a code. */
 #pragma once
 
 #include "lib/conn.h"
-#include "smtp/client_reply.h"
+#include "smtp/client_offer.h"
 #include "store/store.h"
 
 enum client_tls {
@@ -16,7 +17,7 @@ enum client_tls {
 
 enum client_result {
 	CLIENT_RUNNING,
-	CLIENT_ANSWERED, /* each recipient has a code: that is final */
+	CLIENT_ANSWERED, /* at least one recipient has a code, without one it was one too many */
 	CLIENT_NO_HOST,  /* this host did not serve us: try another; nothing was promised */
 	CLIENT_NO_TLS,   /* the handshake failed: without TLS it might work */
 	CLIENT_LOST /* the connection broke after the final dot: unknown whether it was taken */
@@ -27,6 +28,7 @@ struct client_rcpt {
 	uint8_t notify;
 	uint32_t n;       /* recipient number in the queue item */
 	int code;         /* of the reply that decided, 0 = none yet */
+	bool left;        /* for another transaction: the server takes no more in this one */
 	struct str reply; /* its text, in the client's arena */
 	bool said;        /* by the host, with its code; else our own sentence with a status */
 };
@@ -43,12 +45,15 @@ struct client {
 	struct str from, envid;
 	uint64_t oid, size;
 	uint8_t ret, body; /* RET_*, BODY_* */
+	const struct convert_needs *needs;
+	struct convert *convert; /* that has looked at the message; used alone meanwhile */
 	struct client_rcpt *rcpts;
 	size_t rcpts_n;
 	/* filled */
 	enum client_result result;
 	struct str reply; /* what ended it, for CLIENT_NO_HOST, NO_TLS and LOST */
 	bool reply_said;  /* by the host, as in client_rcpt */
+	bool no_mail;     /* the host takes no mail from anybody (RFC 7504) */
 	bool used_tls, dsn_passed_on;
 	struct arena arena; /* the texts */
 	/* private */
@@ -58,10 +63,9 @@ struct client {
 	bool ended;
 	size_t at;
 	uint64_t offset;
-	bool line_start, chunked, ehlo_done, in_body;
-	struct str offered_auth;
-	bool offers_pipelining, offers_8bit, offers_dsn, offers_size, offers_utf8, offers_chunking,
-		offers_binary;
+	bool line_start, ehlo_done, in_body;
+	struct client_offer offer;
+	struct client_fit fit;
 };
 
 struct client *client_new(void);

@@ -101,11 +101,37 @@ static void put_human(const struct dsn *d, struct buf *out)
 	}
 }
 
+/* The code point of a UTF-8 sequence of n octets. */
+static uint32_t code_point(struct str s, size_t n)
+{
+	uint32_t c = n == 1 ? (unsigned char)s.p[0] : (unsigned char)s.p[0] & (0xffu >> (n + 1));
+	for (size_t i = 1; i < n; i++) { c = c << 6 | ((unsigned char)s.p[i] & 0x3f); }
+	return c;
+}
+
+/* An address beyond ASCII for whoever reads ASCII only: utf-8-addr-xtext (RFC 6533 3). */
+static void put_embedded(struct str address, struct buf *out)
+{
+	for (size_t n; (n = utf8_len(address)) > 0; address = str_skip(address, n)) {
+		uint32_t c = code_point(address, n);
+		if (c > ' ' && c < 127 && c != '\\' && c != '+' && c != '=') {
+			buf_chr(out, (char)c);
+		} else {
+			buf_fmt(out, "\\x{%02X}", c);
+		}
+	}
+}
+
 /* RFC 6533 4.1: only what is beyond ASCII is of type utf-8. */
 static void put_recipient_address(struct str address, bool utf8, struct buf *out)
 {
-	buf_fmt(out, "Final-Recipient: %s;", utf8 && !str_ascii(address) ? "utf-8" : "rfc822");
-	put_words(out, address, utf8);
+	bool ascii = str_ascii(address);
+	buf_fmt(out, "Final-Recipient: %s;", ascii ? "rfc822" : "utf-8");
+	if (ascii || utf8) {
+		put_words(out, address, utf8);
+	} else {
+		put_embedded(address, out);
+	}
 	buf_str(out, STR("\r\n"));
 }
 

@@ -23,7 +23,7 @@ struct dsn {
 	uint64_t id;
 	int64_t now_us, arrived_us;
 	bool full; /* the whole message comes back, else its header */
-	bool utf8; /* addresses need SMTPUTF8 (RFC 6533 types) */
+	bool utf8; /* the sender speaks SMTPUTF8 (RFC 6533 types), else all but the text is ASCII */
 	const struct dsn_rcpt *rcpts;
 	size_t rcpts_n;
 };

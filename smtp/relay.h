@@ -41,7 +41,9 @@ struct ship_rcpt {
 	bool expired;    /* RCPT_FAILED because its time was over */
 	int code;
 	struct str reply, host;
-	bool said; /* the reply is the host's, else our own sentence */
+	bool said;          /* the reply is the host's, else our own sentence */
+	bool left;          /* the host had no room for it in this transaction */
+	bool dsn_passed_on; /* the host sends the reports */
 };
 
 struct shipment {
@@ -58,11 +60,16 @@ struct shipment {
 	struct client_rcpt wire_rcpts[SHIP_RCPTS_MAX];
 	struct route route;
 	unsigned addr_at;
-	bool without_tls, tls_used, dsn_passed_on;
+	bool without_tls, tls_used;
+	unsigned answers;   /* hosts that took a transaction to its end */
+	uint64_t looked_at; /* octets of the message */
+	struct convert *convert;
+	struct convert_needs needs;
 	struct client *client;
 	struct str failure; /* why the last host did not serve us */
 	struct str failure_host;
 	bool failure_permanent, failure_said; /* by the host */
+	bool may_serve;                       /* a host failed that might serve us another time */
 	struct call call;
 	struct report *report; /* a DSN being made, see ship_report.c */
 };

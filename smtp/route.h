@@ -31,10 +31,11 @@ struct route {
 	unsigned addrs_n;
 	struct str error; /* "5.1.2 ..." text when route_step answers < 0 */
 	bool permanent;
+	bool soft_failure; /* there may be more hosts: a name server failed for one */
 	/* private */
 	enum { ROUTE_MX, ROUTE_A, ROUTE_AAAA, ROUTE_DONE } phase;
 	unsigned at;
-	bool implicit, asked, soft_failure;
+	bool implicit, asked;
 	struct str domain;
 };
 

@@ -3,6 +3,11 @@
  */
 #include "smtp/relay.h"
 
+enum {
+	ANSWERS_MAX = 2,              /* hosts that hear the same message before it waits */
+	LOOK_OCTETS = 16 * CHUNK_DATA /* in one turn of the loop */
+};
+
 static struct shipment *ship_of(struct task *t)
 {
 	return task_of(t, struct shipment, task);
@@ -25,7 +30,10 @@ static enum step conclude(struct shipment *s)
 	s->client = NULL;
 	for (size_t i = 0; i < s->rcpts_n; i++) {
 		struct ship_rcpt *r = &s->rcpts[i];
-		if (r->code == 0) {
+		if (r->left) {
+			r->code = 450;
+			r->reply = STR("4.5.3 left for another transaction");
+		} else if (r->code == 0) {
 			r->code = s->failure_permanent ? 550 : 450;
 			r->reply = s->failure;
 			r->host = s->failure_host;
@@ -39,13 +47,15 @@ static enum step conclude(struct shipment *s)
 static void keep_answers(struct shipment *s)
 {
 	s->tls_used = s->client->used_tls;
-	s->dsn_passed_on = s->client->dsn_passed_on;
 	for (size_t i = 0; i < s->client->rcpts_n; i++) {
 		const struct client_rcpt *w = &s->client->rcpts[i];
 		for (size_t k = 0; k < s->rcpts_n; k++) {
-			if (s->rcpts[k].row.n != w->n || w->code == 0) { continue; }
+			if (s->rcpts[k].row.n != w->n) { continue; }
+			s->rcpts[k].left = w->left;
+			if (w->code == 0) { continue; }
 			s->rcpts[k].code = w->code;
 			s->rcpts[k].said = w->said;
+			s->rcpts[k].dsn_passed_on = s->client->dsn_passed_on;
 			s->rcpts[k].reply = arena_dup(&s->arena, w->reply);
 			s->rcpts[k].host = arena_dup(&s->arena, s->client->host);
 		}
@@ -56,23 +66,50 @@ static void keep_answers(struct shipment *s)
 
 static enum step try_host(struct task *t);
 
+/* Nobody has decided about it. RFC 5321 5.1: after a refusal for now another host may decide. */
+static bool is_open(const struct ship_rcpt *r)
+{
+	return r->code == 0 || (r->code >= 400 && r->code < 500);
+}
+
+/* Is another host worth a try? Not once somebody was served: that is committed first, so that a
+   relay which dies sends nothing twice that was answered. */
+static bool goes_on(struct shipment *s)
+{
+	bool deferred = false, served = false;
+	for (size_t i = 0; i < s->rcpts_n; i++) {
+		const struct ship_rcpt *r = &s->rcpts[i];
+		served |= r->left || (r->code >= 200 && r->code < 300);
+		deferred |= is_open(r);
+	}
+	s->without_tls = false;
+	return !served && deferred && ++s->answers < ANSWERS_MAX && ++s->addr_at < s->route.addrs_n;
+}
+
+static void note_no_host(struct shipment *s, const struct client *c)
+{
+	s->may_serve |= !c->no_mail;
+	set_failure(s, !s->may_serve, c->host, c->reply);
+	s->failure_said = c->reply_said;
+	s->without_tls = false;
+	s->addr_at++;
+}
+
 static enum step host_done(struct task *t)
 {
 	struct shipment *s = ship_of(t);
 	struct client *c = s->client;
-	struct str host = c->host;
 	switch (c->result) {
 	case CLIENT_RUNNING: return STEP_WAIT;
-	case CLIENT_ANSWERED: keep_answers(s); return conclude(s);
-	case CLIENT_LOST: set_failure(s, false, host, c->reply); return conclude(s);
+	case CLIENT_ANSWERED:
+		keep_answers(s);
+		if (!goes_on(s)) { return conclude(s); }
+		break;
+	case CLIENT_LOST: set_failure(s, false, c->host, c->reply); return conclude(s);
 	case CLIENT_NO_TLS:
 		s->without_tls = true;
 		break; /* the same host once more, in the clear */
-	case CLIENT_NO_HOST:
-		set_failure(s, false, host, c->reply);
-		s->failure_said = c->reply_said;
-		s->without_tls = false;
-		s->addr_at++;
+	case CLIENT_NO_HOST: note_no_host(s, c);
 	}
 	client_free(s->client);
 	s->client = NULL;
@@ -126,11 +163,13 @@ static struct client *make_client(struct shipment *s)
 	c->size = s->item.size;
 	c->ret = s->item.ret;
 	c->body = s->item.body;
+	c->needs = &s->needs;
+	c->convert = s->convert;
 	c->rcpts = s->wire_rcpts;
-	c->rcpts_n = s->rcpts_n;
 	for (size_t i = 0; i < s->rcpts_n; i++) {
 		const struct queue_rcpt *row = &s->rcpts[i].row;
-		s->wire_rcpts[i] = (struct client_rcpt){
+		if (!is_open(&s->rcpts[i])) { continue; }
+		s->wire_rcpts[c->rcpts_n++] = (struct client_rcpt){
 			.rcpt = row->rcpt, .orcpt = row->orcpt, .notify = row->notify, .n = row->n};
 	}
 	return c;
@@ -145,6 +184,7 @@ static enum step try_host(struct task *t)
 	if (r->conf->loopback_only && !net_addr_is_loopback(to)) {
 		set_failure(s, false, STR(""),
 			STR("4.4.1 nothing leaves this machine: no route is set"));
+		s->may_serve = true;
 		s->addr_at++;
 		return STEP_MORE;
 	}
@@ -152,6 +192,44 @@ static enum step try_host(struct task *t)
 	client_start(t->loop, s->client);
 	t->step = host_done;
 	return STEP_WAIT;
+}
+
+/* --- what the message is like --- */
+
+static int look_on(struct shipment *s)
+{
+	struct snap sn;
+	struct str octets;
+	uint64_t end = MIN(s->item.size, s->looked_at + LOOK_OCTETS);
+	int rc = snap_begin(s->relay->role->store, &sn);
+	if (rc < 0) { return rc; }
+	while (rc == 0 && s->looked_at < end) {
+		rc = snap_bytes(&sn, s->item.oid, s->looked_at, &octets);
+		if (rc == 0 && octets.n == 0) { rc = ERR_DAMAGED; }
+		if (rc < 0) { break; }
+		convert_look(s->convert, octets);
+		s->looked_at += octets.n;
+	}
+	snap_end(&sn);
+	return rc < 0 ? rc : s->looked_at == s->item.size;
+}
+
+/* What was declared when it came is not enough to know what it asks of a host. */
+static enum step look(struct task *t)
+{
+	struct shipment *s = ship_of(t);
+	int rc = look_on(s);
+	if (rc < 0) {
+		set_failure(s, false, STR(""), STR("4.3.0 the stored message could not be read"));
+		return conclude(s);
+	}
+	if (rc == 0) {
+		task_wake(t, 0); /* others may do something meanwhile */
+		return STEP_WAIT;
+	}
+	convert_looked(s->convert, &s->needs);
+	t->step = try_host;
+	return STEP_MORE;
 }
 
 /* --- the way there --- */
@@ -165,7 +243,9 @@ static enum step find_route(struct task *t)
 		set_failure(s, s->route.permanent, STR(""), s->route.error);
 		return conclude(s);
 	}
-	t->step = try_host;
+	s->may_serve |= s->route.soft_failure;
+	s->convert = convert_new();
+	t->step = look;
 	return STEP_MORE;
 }
 
@@ -212,6 +292,7 @@ static void ship_ended(struct task *t)
 {
 	struct shipment *s = ship_of(t);
 	client_free(s->client);
+	convert_free(s->convert);
 	route_fini(&s->route);
 	call_fini(&s->call);
 	report_free(s->report);

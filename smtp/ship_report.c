@@ -47,7 +47,11 @@ static void decide(
 	const struct relay_conf *c = s->relay->conf;
 	*o = (struct op_queue_outcome){
 		.n = r->row.n, .reply = str_sub(r->reply, 0, REPLY_MAX), .host = r->host};
-	if (r->code >= 200 && r->code < 300) {
+	if (r->left) { /* its turn is now */
+		o->outcome = RCPT_DEFERRED;
+		o->next_us = now_us;
+		o->delay_told = r->row.delay_told;
+	} else if (r->code >= 200 && r->code < 300) {
 		o->outcome = RCPT_SENT;
 	} else if (r->code >= 500) {
 		o->outcome = RCPT_FAILED;
@@ -87,7 +91,7 @@ static bool owed(const struct shipment *s, const struct ship_rcpt *r,
 	case RCPT_FAILED: *action_out = DSN_FAILED; return notify & NOTIFY_FAILURE;
 	case RCPT_SENT:
 		*action_out = notify & NOTIFY_DELIVERED ? DSN_DELIVERED : DSN_RELAYED;
-		return (notify & NOTIFY_SUCCESS) && !s->dsn_passed_on;
+		return (notify & NOTIFY_SUCCESS) && !r->dsn_passed_on;
 	default: *action_out = DSN_DELAYED; return o->delay_told && !r->row.delay_told;
 	}
 }
@@ -108,7 +112,6 @@ static void add_to_dsn(struct shipment *s, const struct ship_rcpt *r, enum dsn_a
 	d->status = dsn_status(r->code, r->said ? r->reply : own);
 	/* RFC 3463 3.5: the code of the actual problem is the better one */
 	if (d->expired && str_eq(d->status, STR("4.0.0"))) { d->status = STR("4.4.7"); }
-	rp->dsn.utf8 |= !str_ascii(r->row.rcpt);
 	rp->any_failed |= action == DSN_FAILED;
 }
 
@@ -261,7 +264,7 @@ static void describe_bounce(struct shipment *s)
 	rp->dsn.id = rp->bounce.audit.id;
 	rp->dsn.now_us = now;
 	rp->dsn.arrived_us = s->item.created_us;
-	rp->dsn.utf8 |= (s->item.body & BODY_SMTPUTF8) != 0;
+	rp->dsn.utf8 = (s->item.body & BODY_SMTPUTF8) != 0;
 	rp->dsn.rcpts = rp->dsn_rcpts;
 	/* RFC 3461 4.3: a report without a failure returns the header only; so does one that cannot
 	   hold the message, as a binary one */

@@ -152,7 +152,117 @@ static void test_dsn(void)
 	CHECK(has(&out, "Content-Type: text/rfc822-headers\r\n"));
 	CHECK(!has(&out, "\nEvil:"));
 	CHECK(str_ends(buf_view(&out), STR("\r\n--=_b--\r\n")));
+	rcpts[0].rcpt = STR("\xc3\xbc+\xf0\x9f\x93\xaf@b.example");
+	buf_reset(&out);
+	dsn_head(&d, &out); /* to a sender who reads ASCII only */
+	CHECK(has(&out, "\r\nFinal-Recipient: utf-8;\\x{FC}\\x{2B}\\x{1F4EF}@b.example\r\n"));
+	d.utf8 = true;
+	buf_reset(&out);
+	dsn_head(&d, &out);
+	CHECK(has(&out, "\r\nFinal-Recipient: utf-8;\xc3\xbc+\xf0\x9f\x93\xaf@b.example\r\n"));
 	buf_fini(&out);
+}
+
+static struct client_offer offer_of(struct arena *a, const char *const *lines)
+{
+	struct client_reply r = {0};
+	struct client_offer o;
+	CHECK_INT(feed(&r, lines), 1);
+	client_offer_read(&r, a, &o);
+	client_reply_fini(&r);
+	return o;
+}
+
+static void test_offer(void)
+{
+	static const char *const much[] = {"250-mx", "250-SMTPUTF8", "250-BINARYMIME",
+		"250-CHUNKING", "250-LIMITS RCPTMAX=20 mailmax=5 RCPTDOMAINMAX=1", "250 AUTH PLAIN",
+		NULL};
+	static const char *const odd[] = {
+		"250-mx", "250-LIMITS RCPTMAX=0 RCPTMAX=x RCPTMAX", "250 DSN", NULL};
+	struct arena a = {0};
+	struct client_offer o = offer_of(&a, much);
+	CHECK(o.utf8 && o.eight && o.binary && o.chunking && o.one_domain && !o.dsn);
+	CHECK_INT(o.rcpts_max, 20);
+	CHECK_STR(o.auth, STR("PLAIN"));
+	o = offer_of(&a, odd);
+	CHECK(o.dsn && !o.utf8 && !o.eight && !o.one_domain && o.rcpts_max == 0);
+	arena_fini(&a);
+}
+
+/* What becomes of a message: by what it needs, not by what it was said to need. */
+static void test_fit(void)
+{
+	static const struct {
+		struct client_offer offer;
+		struct convert_needs needs;
+		uint8_t body;
+		bool refused, utf8, chunked, convert;
+	} rows[] = {
+		{.body = BODY_8BIT | BODY_SMTPUTF8 | BODY_BINARY},
+		{.needs = {.eight = true}, .convert = true},
+		{.needs = {.eight = true}, .offer = {.eight = true}},
+		{.needs = {.line_long = true}, .offer = {.eight = true}, .convert = true},
+		{.needs = {.raw = true},
+			.offer = {.chunking = true, .binary = true},
+			.convert = true},
+		{.needs = {.raw = true},
+			.offer = {.chunking = true, .binary = true},
+			.body = BODY_BINARY,
+			.chunked = true},
+		{.needs = {.raw = true},
+			.offer = {.chunking = true},
+			.body = BODY_BINARY,
+			.convert = true},
+		{.needs = {.eight = true, .utf8_header = true}, .offer = {.eight = true}},
+		{.needs = {.eight = true, .utf8_header = true},
+			.offer = {.eight = true},
+			.body = BODY_SMTPUTF8,
+			.refused = true,
+			.utf8 = true},
+		{.needs = {.eight = true, .utf8_header = true},
+			.offer = {.eight = true, .utf8 = true},
+			.body = BODY_SMTPUTF8,
+			.utf8 = true},
+	};
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct client_fit fit;
+		const char *no =
+			client_offer_fit(&rows[i].offer, &rows[i].needs, rows[i].body, &fit);
+		CHECK_INT(no != NULL, rows[i].refused);
+		CHECK_INT(fit.utf8, rows[i].utf8);
+		CHECK_INT(fit.chunked, rows[i].chunked);
+		CHECK_INT(fit.convert, rows[i].convert);
+	}
+}
+
+static void test_address(void)
+{
+	static const struct {
+		const char *in, *out;
+	} rows[] = {
+		{"a@b.example", "a@b.example"},
+		{"", ""},
+		{"a@b\xc3\xbc"
+		 "cher.example",
+			"a@xn--bcher-kva.example"},
+		{"\xc3\xbc@b.example", NULL},
+		{"a@\xc3\xbc..example", NULL},
+		{"\xc3\xbc", NULL},
+	};
+	struct client_offer offer = {0};
+	struct arena a = {0};
+	struct str out;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		offer.utf8 = false;
+		bool good = client_offer_address(&offer, str_of(rows[i].in), &a, &out);
+		CHECK_INT(good, rows[i].out != NULL);
+		if (good) { CHECK_STR(out, str_of(rows[i].out)); }
+		offer.utf8 = true;
+		CHECK(client_offer_address(&offer, str_of(rows[i].in), &a, &out));
+		CHECK_STR(out, str_of(rows[i].in));
+	}
+	arena_fini(&a);
 }
 
 int main(int argc, char **argv)
@@ -164,6 +274,9 @@ int main(int argc, char **argv)
 		{"dot-stuffing", test_stuff},
 		{"DSN status", test_dsn_status},
 		{"DSN", test_dsn},
+		{"offers of servers", test_offer},
+		{"messages for servers", test_fit},
+		{"addresses for servers", test_address},
 	};
 	return tap_run(cases, COUNT(cases), argc, argv);
 }

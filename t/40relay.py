@@ -230,20 +230,131 @@ def test_old_servers():
         got = smtp.wait(1)[0]
         is_equal((got.mail_options, got.rcpt_options, got.recipients, without_trace(got.data)),
                  ([], [[], []], ["x@far.test", "y@far.test"], mail("old")), "HELO: no parameters, no pipelining")
-        with smtplib.SMTP_SSL(dev.host, dev.submissions, context=tls_context(dev)) as session:
-            session.login(USER, "secret")
-            session.sendmail(USER, ["x@far.test"], mail("utf8"), mail_options=["SMTPUTF8"])
-            dsn = bounces(dev)[0].as_string()
-            ok("\nContent-Type: message/global-delivery-status" in dsn and "\nStatus: 5.6.7" in dsn, "a message that needs SMTPUTF8 bounces where it is not offered",
-               dsn)
-            text = b"From: " + USER.encode() + b"\r\nContent-Transfer-Encoding: binary\r\n\r\n\0\r\n"
-            session.ehlo()
-            for line in (f"MAIL FROM:<{USER}> BODY=BINARYMIME", "RCPT TO:<x@far.test>"):
-                session.docmd(line)
-            session.send(b"BDAT %d LAST\r\n" % len(text) + text)
-            is_equal(session.getreply()[0], 250, "BDAT")
-            fields = parts(bounces(dev)[0])[1][1]
-            is_equal(fields["Status"], "5.6.3", "a binary message bounces where BINARYMIME is not offered")
+
+# --- what a host does not take ---
+
+PLAIN = tuple(w for w in FakeSmtp.EXTENSIONS if w not in ("8BITMIME", "SMTPUTF8"))
+MIME = (b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+        b"--b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n.gr\xc3\xbc\xc3\x9fe = \r\n.\r\n"
+        b"--b\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\xff\xfe\r\n"
+        b"--b\r\n\r\nplain = text \r\n--b--\r\n")
+
+
+def head(subject):
+    return mail(subject).split(b"\r\n\r\n")[0] + b"\r\n"
+
+
+def contents(message):
+    """What each leaf of a message says, decoded."""
+    parsed = email.message_from_bytes(message)
+    return [(p.get_content_type(), p.get_payload(decode=True)) for p in parsed.walk() if not p.is_multipart()]
+
+
+def bdat(session, message, *options):
+    """Submit by BDAT."""
+    session.ehlo()
+    for line in (f"MAIL FROM:<{USER}> " + " ".join(options), "RCPT TO:<x@far.test>"):
+        session.docmd(line)
+    session.send(b"BDAT %d LAST\r\n" % len(message) + message)
+    is_equal(session.getreply()[0], 250, "BDAT")
+
+
+def logged_in(dev):
+    session = smtplib.SMTP_SSL(dev.host, dev.submissions, context=tls_context(dev), timeout=60)
+    session.login(USER, "secret")
+    return session
+
+
+def fits(got):
+    """RFC 5321 4.5.3.1.6, 4.1.1.4: what every host takes."""
+    return all(len(line) <= 998 for line in got.split(b"\r\n")) and not re.search(rb"\0|\r(?!\n)|(?<!\r)\n", got)
+
+
+def test_eight_bits(processes):
+    """RFC 6152 3: to a host without 8BITMIME in 7 bits, and not otherwise changed."""
+    undeclared = head("undeclared") + b"\r\n\xff text = x \r\n"
+    with FakeSmtp(extensions=PLAIN) as smtp, house(route=f"127.0.0.1:{smtp.port}", processes=processes) as dev:
+        for n, message in enumerate((head("declared") + MIME, undeclared), 1):
+            send(dev, ["x@far.test"], message, ["BODY=8BITMIME"] if n == 1 else [])
+            got = smtp.wait(n)[-1]
+            ok(got.data.isascii() and fits(got.data), "8 bit: in 7 bits", got.data)
+            is_equal(contents(got.data), contents(message), "8 bit: it says what it said")
+            ok(not [o for o in got.mail_options if o.startswith(("BODY", "SIZE"))], "8 bit: nothing is declared that is not so",
+               got.mail_options)
+        ok(b"\r\nContent-Transfer-Encoding: 7bit\r\n" in smtp.messages[0].data, "8 bit: the multipart is of 7 bits now",
+           smtp.messages[0].data)
+        plain = head("plain") + MIME.replace(b"8bit", b"7bit").decode("ascii", "replace").replace("\ufffd", "?").encode()
+        submit(dev, USER, ["x@far.test"], plain)
+        is_equal(without_trace(smtp.wait(3)[-1].data), plain, "8 bit: a message without stays octet for octet")
+        for message, status in ((b"Subject: \xc3\xa4\r\n" + head("header") + b"\r\n", "5.6.9"),
+                                (head("part") + b"Content-Type: message/partial\r\n\r\n\xff\r\n", "5.6.3")):
+            submit(dev, USER, ["x@far.test"], message)
+            is_equal(parts(bounces(dev)[0])[1][1]["Status"], status, f"8 bit: what cannot be converted bounces, {status}")
+    with FakeSmtp() as smtp, house(route=f"127.0.0.1:{smtp.port}") as dev:
+        send(dev, ["x@far.test"], undeclared)
+        got = smtp.wait(1)[0]
+        ok("BODY=8BITMIME" in got.mail_options, "8 bit: declared where it is offered, though it was not when it came", got.mail_options)
+        is_equal(without_trace(got.data), undeclared, "8 bit: and sent as it is")
+
+
+def test_long_lines():
+    """RFC 5321 4.5.3.1.6: no line over 998 octets is sent; what is in it arrives."""
+    message = head("long") + b"X-Long: " + b"word " * 300 + b"\r\n\r\n" + b"<html>" * 1000 + b"\r\n\r\nshort \r\n"
+    with FakeSmtp() as smtp, house(route=f"127.0.0.1:{smtp.port}") as dev:
+        submit(dev, USER, ["x@far.test"], message)
+        got = smtp.wait(1)[0].data
+        ok(fits(got), "long lines: no line over 998 octets", max(map(len, got.split(b"\r\n"))))
+        is_equal(contents(got), contents(message), "long lines: the text is the same")
+        unfolded = [email.message_from_bytes(m)["X-Long"].replace("\r\n", "").strip() for m in (got, message)]
+        is_equal(*unfolded, "long lines: a field is folded")
+
+
+def test_binary():
+    """RFC 3030 3: as it is where BINARYMIME is offered, else converted."""
+    message = (head("binary") + b"MIME-Version: 1.0\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+               b"\0unix\nlines\rx\r\n")
+    for more, name in (((), "converted"), (("CHUNKING", "BINARYMIME"), "as it is")):
+        with FakeSmtp(extensions=[*FakeSmtp.EXTENSIONS, *more]) as smtp, house(route=f"127.0.0.1:{smtp.port}") as dev:
+            with logged_in(dev) as session:
+                bdat(session, message, "BODY=BINARYMIME")
+                got = smtp.wait(1)[0]
+                is_equal("BODY=BINARYMIME" in got.mail_options, bool(more), f"binary: {name}")
+                is_equal(contents(got.data), contents(message), f"binary, {name}: octets arrive")
+                ok(bool(more) or fits(got.data), f"binary, {name}: nothing that the host cannot take", got.data)
+                bdat(session, head("text") + b"\r\ntext\r\n", "BODY=BINARYMIME")
+                ok("BODY=BINARYMIME" not in smtp.wait(2)[1].mail_options, "binary: text is text, however declared")
+
+
+def test_smtputf8(processes):
+    """RFC 6531 3.4-3.6: only what needs SMTPUTF8 is refused by a host that does not offer it."""
+    words = [w for w in FakeSmtp.EXTENSIONS if w != "SMTPUTF8"]
+    with FakeSmtp(extensions=words) as smtp, house(route=f"127.0.0.1:{smtp.port}", processes=processes) as dev:
+        send(dev, ["x@far.test"], mail("declared for nothing"), ["SMTPUTF8"])
+        got = smtp.wait(1)[0]
+        is_equal((without_trace(got.data), got.recipients), (mail("declared for nothing"), ["x@far.test"]),
+                 "SMTPUTF8 that is not needed: relayed as it is")
+        send(dev, ["x@far.test"], b"Subject: \xc3\xa4\r\n" + mail("header"), ["SMTPUTF8", "BODY=8BITMIME"])
+        dsn = bounces(dev)[0].as_string()
+        ok("\nContent-Type: message/global-delivery-status" in dsn and "\nStatus: 5.6.9" in dsn,
+           "a header beyond ASCII bounces", dsn)
+        send(dev, ["x@far.test", "ü@far.test", "y@b\u00fccher.test"], mail("some"), ["SMTPUTF8"])
+        is_equal(sorted(smtp.wait(2)[1].recipients), ["x@far.test", "y@xn--bcher-kva.test"],
+                 "of several recipients those go that the host can read, a domain in A-labels")
+        dsn = bounces(dev)[0].as_bytes().decode()
+        ok("\nFinal-Recipient: utf-8;ü@far.test" in dsn and "\nStatus: 5.6.7" in dsn, "the other bounces", dsn)
+        command(dev, "alias", "add", "list@example.test", "ü@far.test", "z@far.test")
+        send(dev, ["list@example.test"], mail("alias"))
+        is_equal(smtp.wait(3)[2].recipients, ["z@far.test"], "an alias that leads beyond ASCII: nobody is sent raw UTF-8")
+        dsn = bounces(dev)[0].as_string()
+        ok("\nContent-Type: message/delivery-status" in dsn and
+           r"Final-Recipient: utf-8;\x{FC}@far.test" in dsn, "and its sender, who speaks ASCII, is told in ASCII", dsn)
+    with FakeSmtp() as smtp, house(route=f"127.0.0.1:{smtp.port}") as dev:
+        command(dev, "alias", "add", "list@example.test", "ü@far.test")
+        send(dev, ["list@example.test"], mail("alias"))
+        got = smtp.wait(1)[0]
+        ok("SMTPUTF8" in got.mail_options and got.recipients == ["ü@far.test"], "where it is offered it is asked for", got)
+        send(dev, ["x@far.test"], mail("for nothing"), ["SMTPUTF8"])
+        ok("SMTPUTF8" not in smtp.wait(2)[1].mail_options, "and not for a message that does not need it", smtp.messages[1])
 
 
 # --- again ---
@@ -466,6 +577,11 @@ with tempfile.TemporaryDirectory() as folder:
     test_route_refused(*pair)
     test_starttls(*pair)
 test_old_servers()
+for mode in (False, True):
+    test_eight_bits(mode)
+    test_smtputf8(mode)
+test_long_lines()
+test_binary()
 test_expiry()
 test_dsn()
 test_dsn_outside()

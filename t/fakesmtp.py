@@ -204,6 +204,18 @@ class Session:
         while (line := self.line()) != b".":
             lines.append((line[1:] if line.startswith(b".") else line) + b"\r\n")
         data = b"".join(lines)
+        self.take(data)
+
+    def do_bdat(self, rest):
+        """One chunk that is the whole message (RFC 3030)."""
+        size, _, last = rest.partition(" ")
+        data = self.file.read(int(size))
+        if len(data) != int(size) or last.upper() != "LAST":
+            raise EOFError
+        self.server.scripted("BDAT")
+        self.take(data)
+
+    def take(self, data):
         received = Received(self.sender, self.recipients, data, self.helo, self.mail_options, self.secure, self.user,
                             self.rcpt_options)
         self.reset()
