@@ -12,7 +12,7 @@
 
 static const struct conf_row rows[] = {
 	ROW("workers", CONF_INT, workers, .min = 1, .max = PASSWORD_THREADS_MAX, .def = "2",
-		.unit = "threads", .help = "Threads that hash passwords."),
+		.unit = "threads", .help = "Threads that hash passwords.", .at_start = true),
 	ROW("failure_delay", CONF_DURATION, failure_delay_us, .max = 60, .def = "2s",
 		.help = "Pause after a failed login from a network; doubles with each further "
 			"failure. 0 = none."),

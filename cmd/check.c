@@ -12,6 +12,7 @@
 #include "cmd/commands.h"
 #include "cmd/plan.h"
 #include "cmd/system_user.h"
+#include "smtp/role.h"
 
 struct check {
 	struct admin_options admin;
@@ -106,7 +107,7 @@ static void check_store(struct findings *f, struct admin *a)
 static void check_policy(struct findings *f, const struct conf *conf)
 {
 	struct err e = {0};
-	if (policy_sound(conf, &e) < 0) {
+	if (smtp_conf_sound(conf, &e) < 0) {
 		bad(f, e.text);
 	} else {
 		good("the exceptions and lists of the policy can be read (--policy shows it)");

@@ -18,13 +18,6 @@ static const char *const kinds[] = {[EXCEPT_NETWORK] = "network",
 	[EXCEPT_BELOW] = "domain and below",
 	[EXCEPT_LIST] = "list-id"};
 
-int policy_sound(const struct conf *conf, struct err *e)
-{
-	struct policy_rules *r = policy_rules_new(conf_get(conf, &policy_conf_section), e);
-	policy_rules_put(r);
-	return r ? 0 : ERR_SYNTAX;
-}
-
 /* --- text --- */
 
 static void put_words(enum policy_id id, char sep, bool quoted, struct buf *out)

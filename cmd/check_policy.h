@@ -4,8 +4,6 @@
 #include "cmd/options.h"
 #include "lib/conf.h"
 
-/* Can exceptions and lists be read? If not, `e` says where and why. */
-int policy_sound(const struct conf *conf, struct err *e);
 /* Print every check with its stage, its action and where that comes from, what it measures by, and
    the exceptions. Answers an exit code. */
 int policy_print(const struct command *c, const struct conf *conf, bool json);

@@ -35,7 +35,7 @@ enum role_id listen_role(enum listen_kind kind)
 #define ON(kind, what, value) \
 	{ \
 		.name = what, .type = CONF_LIST, .offset = offsetof(struct listen_conf, on[kind]), \
-		.max = 100, .def = value, \
+		.max = 100, .def = value, .at_start = true, \
 		.help = "Addresses to serve " what " on, as 192.0.2.1, [::1]:2525 or *; empty = " \
 			"nowhere." \
 	}
@@ -73,12 +73,14 @@ static const struct conf_row run_rows[] = {
 		FIELD(run_conf, user),
 		.max = 64,
 		.def = "posthouse",
+		.at_start = true,
 		.help = "Account that owns the data and runs the roles that read it, when started "
 			"by root."},
 	{.name = "net_user",
 		FIELD(run_conf, net_user),
 		.max = 64,
 		.def = "nobody",
+		.at_start = true,
 		.help = "Account that runs the roles that never touch the data (mx, submit), when "
 			"started by root."},
 };

@@ -70,8 +70,9 @@ static void print_key(const struct conf_section *s, const struct conf_row *row)
 {
 	struct buf takes = {0};
 	conf_row_takes(row, &takes);
-	printf("%s%s%s = %s\n    (%.*s)\n    %s\n", s->name, *s->name ? "." : "", row->name,
-		*row->def ? row->def : "\"\"", STR_ARG(buf_view(&takes)), row->help);
+	printf("%s%s%s = %s\n    (%.*s)\n    %s%s\n", s->name, *s->name ? "." : "", row->name,
+		*row->def ? row->def : "\"\"", STR_ARG(buf_view(&takes)), row->help,
+		row->at_start ? " A change needs a restart." : "");
 	buf_fini(&takes);
 }
 
@@ -126,7 +127,8 @@ static void json_key(const struct conf_section *s, const struct conf_row *row, s
 	json_member("takes", buf_view(&takes), out);
 	json_member("default", str_of(row->def), out);
 	json_member("help", str_of(row->help), out);
-	buf_fmt(out, ",\"secret\":%s}", row->secret ? "true" : "false");
+	buf_fmt(out, ",\"at_start\":%s,\"secret\":%s}", row->at_start ? "true" : "false",
+		row->secret ? "true" : "false");
 	buf_fini(&takes);
 }
 

@@ -8,6 +8,7 @@
 #include "cmd/commands.h"
 #include "cmd/serving.h"
 #include "cmd/system_user.h"
+#include "smtp/role.h"
 
 struct serve {
 	const char *config, *pid_file, *ready;
@@ -38,6 +39,7 @@ static int load(const struct serve *s, struct plan *p, struct err *e)
 {
 	int rc = conf_load(p->conf, s->config, e);
 	if (rc == 0) { rc = refuse_dev_rows(p, e); }
+	if (rc == 0) { rc = smtp_conf_sound(p->conf, e); }
 	if (rc == 0) { rc = plan_hostname(p, e); }
 	const struct tls_conf *tls = conf_get(p->conf, &tls_conf_section);
 	if (rc == 0 && (!tls->certificate.n || !tls->key.n)) {
@@ -63,8 +65,8 @@ static int prepare(struct serve *s, struct err *e)
 	return rc == 0 ? plan_bind(p, e) : rc;
 }
 
-/* SIGHUP: everything but the sockets, the data directory and the accounts we run as; all of it or
-   nothing. */
+/* SIGHUP: everything but what counts from the start only (conf_row.at_start); all of it or nothing.
+ */
 static int reload(struct serving *sv, struct plan *p, struct err *e)
 {
 	struct plan fresh = {.conf = roles_conf_new()};

@@ -25,6 +25,7 @@ struct run {
 	struct watch control;
 	int control_fd;
 	char control_path[4096];
+	struct buf at_start; /* conf_pack_at_start, when we started */
 	int status;
 	struct log_ctx log;
 };
@@ -111,6 +112,26 @@ static void on_stop(void *ctx, int signo)
 	house_stop(r->house);
 }
 
+/* Keys whose new value has no effect before a restart. */
+static void tell_late(const struct run *r)
+{
+	struct buf fresh = {0}, names = {0};
+	struct str was = buf_view(&r->at_start), is, before, now, key;
+	conf_pack_at_start(r->plan->conf, &fresh);
+	is = buf_view(&fresh);
+	while (str_cut(&was, '\n', &before) && str_cut(&is, '\n', &now)) {
+		if (str_eq(before, now)) { continue; }
+		str_cut(&now, '=', &key);
+		buf_fmt(&names, "%s%.*s", names.n ? " " : "", STR_ARG(key));
+	}
+	if (names.n) {
+		log_event(LOG_WARN, &r->log, "a change needs a restart", "keys=\"%.*s\"",
+			STR_ARG(buf_view(&names)));
+	}
+	buf_fini(&fresh);
+	buf_fini(&names);
+}
+
 static void on_reload(void *ctx, int signo)
 {
 	struct run *r = ctx;
@@ -126,6 +147,7 @@ static void on_reload(void *ctx, int signo)
 		const struct top_conf *top = conf_get(r->plan->conf, &top_conf_section);
 		log_set_level((enum log_level)top->log_level);
 		house_reload(r->house);
+		tell_late(r);
 		log_event(LOG_INFO, &r->log, "reloaded", "pid=%d", (int)getpid());
 	}
 	notify_systemd("READY=1");
@@ -201,6 +223,7 @@ int serving_run(struct serving *s, struct plan *p)
 	const struct top_conf *top = conf_get(p->conf, &top_conf_section);
 	log_set_level((enum log_level)top->log_level);
 	roles_register();
+	conf_pack_at_start(p->conf, &r.at_start);
 	r.loop = loop_new();
 	loop_on_signal(r.loop, SIGTERM, on_stop, &r);
 	loop_on_signal(r.loop, SIGINT, on_stop, &r);
@@ -220,6 +243,7 @@ int serving_run(struct serving *s, struct plan *p)
 	close_control(&r);
 	house_free(r.house);
 	loop_free(r.loop);
+	buf_fini(&r.at_start);
 	if (s->pid_file) { unlink(s->pid_file); }
 	if (s->ready_file) { unlink(s->ready_file); }
 	return r.status;

@@ -457,23 +457,35 @@ static void unescape(struct str s, struct buf *out)
 	}
 }
 
-void conf_pack(const struct conf *c, struct str owner, struct buf *out)
+static void pack_row(const struct conf *c, size_t s, size_t i, struct buf *out)
 {
 	struct buf value = {0};
+	const struct conf_section *sec = c->sections[s];
+	buf_fmt(out, "%s%s%s=", sec->name, *sec->name ? "." : "", sec->rows[i].name);
+	conf_value_put(&sec->rows[i], c->values[s], &value);
+	put_escaped(buf_view(&value), out);
+	buf_chr(out, '\n');
+	buf_fini(&value);
+}
+
+void conf_pack(const struct conf *c, struct str owner, struct buf *out)
+{
 	for (size_t s = 0; s < c->n; s++) {
 		const struct conf_section *sec = c->sections[s];
 		bool owned = owner.n && str_eq(owner, str_of(sec->name));
 		for (size_t i = 0; i < sec->n; i++) {
-			if (sec->rows[i].secret && !owned) { continue; }
-			buf_fmt(out, "%s%s%s=", sec->name, *sec->name ? "." : "",
-				sec->rows[i].name);
-			conf_value_put(&sec->rows[i], c->values[s], &value);
-			put_escaped(buf_view(&value), out);
-			buf_chr(out, '\n');
-			buf_reset(&value);
+			if (!sec->rows[i].secret || owned) { pack_row(c, s, i, out); }
 		}
 	}
-	buf_fini(&value);
+}
+
+void conf_pack_at_start(const struct conf *c, struct buf *out)
+{
+	for (size_t s = 0; s < c->n; s++) {
+		for (size_t i = 0; i < c->sections[s]->n; i++) {
+			if (c->sections[s]->rows[i].at_start) { pack_row(c, s, i, out); }
+		}
+	}
 }
 
 int conf_unpack(struct conf *c, struct str in, struct err *e)

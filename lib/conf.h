@@ -32,6 +32,7 @@ struct conf_row {
 	const char *unit;
 	const char *help; /* one sentence; the man page is checked against it */
 	const char *const *choices;
+	bool at_start; /* counts from the start only: a reload changes nothing */
 	bool secret; /* left out when the conf is packed for a role that does not own the section */
 };
 
@@ -62,4 +63,6 @@ int conf_show(const struct conf *c, struct str key, struct buf *out, bool *set_o
 /* All values as text lines, and back: how a conf travels to a role. Secret rows go along only for
    the section named `owner` ("" = none). */
 void conf_pack(const struct conf *c, struct str owner, struct buf *out);
+/* The same of the rows that count from the start only, secret ones as well. */
+void conf_pack_at_start(const struct conf *c, struct buf *out);
 int conf_unpack(struct conf *c, struct str in, struct err *e);

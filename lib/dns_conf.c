@@ -4,7 +4,8 @@
 #define ROW(key, conf_type, member, ...) \
 	{ \
 		.name = key, .type = conf_type, .offset = offsetof(struct dns_section, member), \
-		__VA_ARGS__ \
+		.at_start = true, /* the resolver's process is made before the sandbox */ \
+			__VA_ARGS__ \
 	}
 
 static const struct conf_row rows[] = {

@@ -103,9 +103,9 @@ static void relay_reload(struct role *role)
 	arm(r, 0);
 }
 
-static int check_route(struct role *role, struct err *e)
+int relay_route_sound(const struct conf *c, struct err *e)
 {
-	const struct relay_conf *conf = conf_get(role->conf, &relay_conf_section);
+	const struct relay_conf *conf = conf_get(c, &relay_conf_section);
 	struct str host;
 	uint16_t port = 1;
 	if (conf->route.n == 0 || route_text(conf->route, &host, &port) == 0) { return 0; }
@@ -116,7 +116,7 @@ static int check_route(struct role *role, struct err *e)
 
 static int relay_start(struct role *role, struct err *e)
 {
-	if (check_route(role, e) < 0) { return ERR_SYNTAX; }
+	if (relay_route_sound(role->conf, e) < 0) { return ERR_SYNTAX; }
 	struct relay *r = xnew(struct relay);
 	r->role = role;
 	r->log = (struct log_ctx){.role = "relay"};

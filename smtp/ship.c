@@ -262,7 +262,7 @@ static void begin_route(struct shipment *s)
 		return;
 	}
 	struct str host = r->conf->route;
-	(void)route_text(r->conf->route, &host, &s->route.port); /* relay_start has looked at it */
+	(void)route_text(r->conf->route, &host, &s->route.port); /* relay_route_sound */
 	route_by_host(&s->route, arena_dup(&s->arena, host));
 }
 

@@ -190,6 +190,26 @@ def check_serve_reload(server, name):
     with smtplib.SMTP(server.host, server.smtp, timeout=60) as smtp:
         smtp.ehlo("x.test")
         is_equal(smtp.esmtp_features["size"], str(1 << 20), f"{name}: a new row counts for new sessions")
+    # what the roles would refuse is refused before any of them hears of it
+    text = server.config.read_text()
+    for row in ('relay { route = "nowhere" }', 'policy { except = {"nonsense"} }', 'smtp { proxy_from = {"x"} message_max = 1M }'):
+        refused = server.stderr.count("not reloaded")
+        server.config.write_text(server.base + row + "\n")
+        server.signal(signal.SIGHUP)
+        wait_for(lambda: server.stderr.count("not reloaded") > refused, f"{row} to be refused")
+    # what only a restart can change is told by name, each time
+    moved = re.sub(r'(lmtp = "127.0.0.1:)\d+', r"\g<1>1", text).replace("net_user = nobody", "net_user = daemon")
+    server.config.write_text(moved + "dns { timeout = 9s }\nauth { workers = 1 }\n")
+    told = 'warn supervisor a change needs a restart keys="listen.lmtp run.net_user auth.workers dns.timeout"\n'
+    for n in (1, 2):
+        server.signal(signal.SIGHUP)
+        wait_for(lambda: server.stderr.count(told) == n, f"{told} for the {n}. time")
+    reloads = server.stderr.count("reloaded pid")
+    server.config.write_text(text)
+    server.signal(signal.SIGHUP)
+    wait_for(lambda: server.stderr.count("reloaded pid") > reloads, "the reload")
+    ok(server.stderr.count("needs a restart") == 2, f"{name}: rows that need a restart are named, and only then")
+    check_mail(server, f"{name}-after-rows")
     # a role born after the refused reloads starts with what counts
     after, old = certificate(server), role_pid(server, "imap")
     other_key()
