@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -310,12 +311,15 @@ static int run(const struct command *c, int argc, char **argv)
 		if (rc < 0) {
 			status = command_fail(c, command_status(rc), "%s", e.text);
 		} else {
+			char above[sizeof d->plan.data]; /* to remove the store at the end */
+			snprintf(above, sizeof above, "%s", d->plan.data);
 			struct serving s = {.command = c,
 				.pid_file = d->pid_file,
 				.ready_file = d->ready,
 				.ca_file = d->cert ? NULL : d->ca,
 				.reload = reload,
-				.ready_line = true};
+				.ready_line = true,
+				.writes = d->throw_away ? dirname(above) : NULL};
 			status = serving_run(&s, &d->plan);
 		}
 	}

@@ -2,6 +2,7 @@
 #include "cmd/serving.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "cmd/house.h"
+#include "cmd/rights.h"
 #include "lib/log.h"
 #include "lib/wire.h"
 
@@ -216,6 +218,20 @@ static int write_pid(const char *path, struct err *e)
 	return file_write(path, str_make(text, (size_t)n), 0644, e);
 }
 
+/* Ports and keys are there: what the supervisor will still change are these directories. A process
+   that is all roles keeps its rights. */
+static int drop_rights(const struct run *r, struct err *e)
+{
+	char pid_file[4096], ready_file[4096];
+	const struct serving *s = r->s;
+	if (!r->plan->processes) { return 0; }
+	snprintf(pid_file, sizeof pid_file, "%s", s->pid_file ? s->pid_file : "");
+	snprintf(ready_file, sizeof ready_file, "%s", s->ready_file ? s->ready_file : "");
+	const char *dirs[] = {r->plan->data, s->pid_file ? dirname(pid_file) : NULL,
+		s->ready_file ? dirname(ready_file) : NULL, s->writes};
+	return rights_drop(dirs, COUNT(dirs), e);
+}
+
 int serving_run(struct serving *s, struct plan *p)
 {
 	struct run r = {.s = s, .plan = p, .control_fd = -1, .log = {.role = "supervisor"}};
@@ -232,6 +248,7 @@ int serving_run(struct serving *s, struct plan *p)
 		unlink(s->ready_file);
 	} /* of one that was killed: not true any more */
 	int rc = s->pid_file ? write_pid(s->pid_file, &e) : 0;
+	if (rc == 0) { rc = drop_rights(&r, &e); }
 	if (rc == 0) { rc = house_start(r.loop, p, &house_ops, &r, &r.house, &e); }
 	if (rc == 0) { rc = open_control(&r, &e); }
 	if (rc < 0) {

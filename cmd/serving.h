@@ -10,6 +10,7 @@ struct serving {
 	const char *ready_file; /* NULL = none */
 	const char *ca_file;    /* path told in the ready line, NULL = none */
 	bool ready_line;        /* on stdout */
+	const char *writes;     /* one more directory that will be written to, or NULL */
 	/* SIGHUP: read configuration and files again into the plan; as it was on failure. */
 	int (*reload)(struct serving *s, struct plan *p, struct err *e);
 	void *ctx; /* of reload */

@@ -40,6 +40,16 @@ def check_closed(name, pid):
     ok(re.search(r"core file size +0 +0 ", limits), f"{name}: no core files", limits)
 
 
+def check_supervisor(pid):
+    s = status(pid)
+    is_equal(s["NoNewPrivs"], "1", "supervisor: no_new_privs")
+    kept = 1 << 1 | 1 << 5 | 1 << 6 | 1 << 7  # dac_override, kill, setgid, setuid
+    more = [c for c in ("CapInh", "CapPrm", "CapEff", "CapAmb") if int(s[c], 16) & ~(kept if os.geteuid() == 0 else 0)]
+    is_equal(more, [], "supervisor: no capability but to start and to end roles")
+    limits = Path(f"/proc/{pid}/limits").read_text()
+    ok(re.search(r"core file size +0 +0 ", limits), "supervisor: no core files", limits)
+
+
 def check_store(name, pid):
     """Who has the store, and how: the store writes, those who read cannot, the rest have nothing of it."""
     flags = [f & WRITABLE for path, f in files(pid) if path.endswith("/data.mdb")]
@@ -69,6 +79,7 @@ def main():
             check_closed(role, pid)
             check_store(role, pid)
             check_descriptors(role, pid, dev.data)
+        check_supervisor(parent_of(pids["store"]))
         for role in ("mx", "relay"):
             resolvers = [pid for pid in children_of(pids[role]) if parent_of(pid) == pids[role]]
             ok(resolvers, f"{role} has a resolver")
