@@ -43,12 +43,21 @@ int gc_add(struct store *s, MDB_txn *txn, uint64_t oid, int64_t due_us)
 	return key_put(s, txn, TB_GC, &k, 0);
 }
 
+/* The row that names an object for deletion may be damaged itself. */
+static bool in_use(struct store *s, MDB_txn *txn, uint64_t oid)
+{
+	struct key k = key_id(oid);
+	struct obj o;
+	return rec_get(s, txn, TB_OBJ, &k, NULL, &o) == 0 && o.refcount > 0;
+}
+
 /* Delete up to *left chunks of an object, then its records. 1 when chunks remain. */
 static int gc_object(struct store *s, MDB_txn *txn, uint64_t oid, int *left)
 {
 	MDB_cursor *c;
 	struct key first = key_id_n(oid, 0), whole = key_id(oid);
 	MDB_val key = key_val(&first), v;
+	if (in_use(s, txn, oid)) { return 0; }
 	int rc = mdb_cursor_open(txn, s->dbi[TB_BLOB], &c);
 	if (rc != 0) { return env_rc(rc); }
 	rc = mdb_cursor_get(c, &key, &v, MDB_SET_RANGE);
@@ -73,20 +82,13 @@ int gc_step(struct store *s, MDB_txn *txn, int64_t now_us, uint64_t *gone)
 {
 	int left = GC_STEP;
 	while (left > 0) {
-		MDB_cursor *c;
-		MDB_val key, v;
-		int rc = mdb_cursor_open(txn, s->dbi[TB_GC], &c);
-		if (rc != 0) { return env_rc(rc); }
-		rc = mdb_cursor_get(c, &key, &v, MDB_FIRST);
-		mdb_cursor_close(c);
-		if (rc == MDB_NOTFOUND) { return 0; }
-		if (rc != 0) { return env_rc(rc); }
-		if (key.mv_size != 16) { return ERR_DAMAGED; }
-		uint64_t due = get_be64(key.mv_data), oid = get_be64((char *)key.mv_data + 8);
-		if ((int64_t)due > now_us) { return 0; }
-		rc = gc_object(s, txn, oid, &left);
+		struct key k;
+		MDB_val v;
+		int rc = rec_first(s, txn, TB_GC, &k, &v);
+		if (rc < 0) { return rc == ERR_GONE ? 0 : rc; }
+		if ((int64_t)get_be64(k.p) > now_us) { return 0; }
+		rc = gc_object(s, txn, get_be64(k.p + 8), &left);
 		if (rc != 0) { return rc; }
-		struct key k = key_ids(due, oid);
 		rc = rec_del(s, txn, TB_GC, &k);
 		if (rc < 0) { return rc; }
 		left--;

@@ -34,7 +34,8 @@ extern const char *const table_names[TB_N];
 
 enum {
 	SCHEMA_VERSION = 2,
-	KEY_MAX = 500, /* below LMDB's 511 */
+	KEY_MAX = 500, /* of ours; LMDB's own limit is 511 */
+	KEY_ROOM = 512,
 	READERS_MAX = 512
 };
 
@@ -61,7 +62,7 @@ struct store {
 
 /* A key built up field by field. */
 struct key {
-	unsigned char p[KEY_MAX];
+	unsigned char p[KEY_ROOM];
 	size_t n;
 };
 static inline struct key key_none(void)
@@ -81,7 +82,7 @@ static inline void key_u64(struct key *k, uint64_t v)
 /* False when it does not fit. */
 static inline bool key_str(struct key *k, struct str s)
 {
-	if (s.n > KEY_MAX - k->n) { return false; }
+	if (k->n > KEY_MAX || s.n > KEY_MAX - k->n) { return false; }
 	if (s.n) { memcpy(k->p + k->n, s.p, s.n); } /* of nothing, `p` may be NULL */
 	k->n += s.n;
 	return true;

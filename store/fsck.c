@@ -32,7 +32,7 @@ void fsck_id(struct fsck_ids *ids, uint64_t oid)
 	ids->v[ids->n++] = oid;
 }
 
-bool fsck_next(struct fsck *f, enum table tb, struct key *at, size_t fixed, MDB_val *v)
+bool fsck_any(struct fsck *f, enum table tb, struct key *at, size_t fixed, MDB_val *v)
 {
 	MDB_cursor *c;
 	MDB_val key = key_val(at), value;
@@ -50,21 +50,27 @@ bool fsck_next(struct fsck *f, enum table tb, struct key *at, size_t fixed, MDB_
 		return false;
 	}
 	if (key.mv_size < fixed || memcmp(key.mv_data, at->p, fixed) != 0) { return false; }
-	struct key found = key_none();
-	if (!key_str(&found, val_str(key))) {
-		fsck_do(f, ERR_DAMAGED);
-		return false;
-	}
-	*at = found;
+	assert(key.mv_size < sizeof at->p); /* LMDB's limit */
+	memmove(at->p, key.mv_data, key.mv_size);
+	at->n = key.mv_size;
 	if (v) { *v = value; }
 	return true;
+}
+
+bool fsck_next(struct fsck *f, enum table tb, struct key *at, size_t fixed, MDB_val *v)
+{
+	while (fsck_any(f, tb, at, fixed, v)) {
+		if (key_fits(tb, str_make(at->p, at->n))) { return true; }
+		key_step(at);
+	}
+	return false;
 }
 
 int store_fsck(
 	struct store *s, bool repair, void (*report)(void *ctx, struct str finding), void *ctx)
 {
-	static void (*const passes[])(struct fsck *) = {fsck_records, fsck_accounts, fsck_mailboxes,
-		fsck_queue, fsck_audit, fsck_objects, fsck_ids};
+	static void (*const passes[])(struct fsck *) = {fsck_records, fsck_ids, fsck_accounts,
+		fsck_mailboxes, fsck_queue, fsck_audit, fsck_objects};
 	struct timespec now;
 	struct fsck f = {.repair = repair, .report = report, .ctx = ctx};
 	clock_gettime(CLOCK_REALTIME, &now);

@@ -29,22 +29,29 @@ void fsck_do(struct fsck *f, int rc);
 void fsck_id(struct fsck_ids *ids, uint64_t oid);
 /* Walk a table: start with a key_none() (or a prefix) in *at. Steps to the next row with a key >=
  *at that starts with the first `fixed` octets of it; rows may be changed or deleted on the way. */
+bool fsck_any(struct fsck *f, enum table tb, struct key *at, size_t fixed, MDB_val *v);
+/* The same over rows whose key fits the table. */
 bool fsck_next(struct fsck *f, enum table tb, struct key *at, size_t fixed, MDB_val *v);
+/* Unpack the row that was found. */
+static inline int fsck_unpack(
+	struct fsck *f, enum table tb, const struct key *at, MDB_val v, void *out)
+{
+	return rec_unpack(tb, str_make(at->p, at->n), v, &f->ap.tmp, out);
+}
 /* Let the next fsck_next look behind this row. */
 static inline void key_step(struct key *k)
 {
 	k->p[k->n++] = 0;
 }
 
-/* Make an account's record again, with what is left of it; empty `login`: nobody knows. */
-void fsck_lost_account(struct fsck *f, uint32_t aid, struct str login);
 /* Make an object's record again from its chunks. False when there are none. */
 bool fsck_lost_object(struct fsck *f, uint64_t oid, struct obj *out);
 
-void fsck_records(struct fsck *f);   /* fsck_rows.c: checksums of every record */
-void fsck_accounts(struct fsck *f);  /* fsck_rows.c */
+/* In this order: */
+void fsck_records(struct fsck *f);   /* fsck_rows.c: checksums of every record, and every key */
+void fsck_ids(struct fsck *f);       /* fsck_rows.c; before all that give new ids */
+void fsck_accounts(struct fsck *f);  /* fsck_acct.c */
 void fsck_mailboxes(struct fsck *f); /* fsck_box.c */
 void fsck_queue(struct fsck *f);     /* fsck_rows.c */
 void fsck_audit(struct fsck *f);     /* fsck_rows.c */
 void fsck_objects(struct fsck *f);   /* fsck_object.c; after all that reference objects */
-void fsck_ids(struct fsck *f);       /* fsck_rows.c */

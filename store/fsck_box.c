@@ -17,6 +17,13 @@ static struct key change_key(uint32_t mid, uint64_t modseq, uint32_t uid)
 	return k;
 }
 
+/* As changed, that is, not as expunged. */
+static bool in_log(struct fsck *f, const struct key *k)
+{
+	MDB_val key = key_val(k), v;
+	return mdb_get(f->ap.txn, f->ap.s->dbi[TB_CHG], &key, &v) == 0 && v.mv_size == 0;
+}
+
 static void check_message(struct fsck *f, uint32_t mid, struct msg *m, struct tally *t)
 {
 	struct key k = key2(mid, m->uid), ok = key_id(m->oid),
@@ -34,7 +41,7 @@ static void check_message(struct fsck *f, uint32_t mid, struct msg *m, struct ta
 		m->size = o.size + m->prefix.n;
 		fsck_do(f, ap_put(&f->ap, TB_MSG, &k, m, 0));
 	}
-	if (!ap_has(&f->ap, TB_CHG, &ck) &&
+	if (!in_log(f, &ck) &&
 		fsck_found(f, "mailbox %u: message %u is not in the change log", mid, m->uid)) {
 		fsck_do(f, ap_key_put(&f->ap, TB_CHG, &ck));
 	}
@@ -53,7 +60,7 @@ static void check_messages(struct fsck *f, uint32_t mid, struct tally *t)
 	MDB_val v;
 	while (fsck_next(f, TB_MSG, &at, 4, &v)) {
 		struct msg m;
-		if (rec_unpack(TB_MSG, v, &f->ap.tmp, &m) == 0) { check_message(f, mid, &m, t); }
+		if (fsck_unpack(f, TB_MSG, &at, v, &m) == 0) { check_message(f, mid, &m, t); }
 		key_step(&at);
 	}
 }
@@ -71,7 +78,7 @@ static void check_changes(struct fsck *f, uint32_t mid, struct tally *t)
 		struct key mk = key2(mid, uid);
 		struct msg m;
 		bool there = ap_get(&f->ap, TB_MSG, &mk, &m) == 0;
-		bool wrong = at.n != 16 || (expunged ? there : !there || m.modseq != modseq);
+		bool wrong = expunged ? there : !there || m.modseq != modseq;
 		if (wrong) {
 			if (fsck_found(f, "mailbox %u: the change log is wrong about message %u",
 				    mid, uid)) {
@@ -123,56 +130,92 @@ static void check_counters(struct fsck *f, struct mbox *mb, const struct tally *
 	}
 }
 
-/* A name whose mailbox record is gone: made again from its messages, with a new UIDVALIDITY. */
+/* --- names --- */
+
+/* The first of the account's names that leads to the mailbox, if not all of them are damaged. */
+static bool first_name(struct fsck *f, uint32_t aid, uint32_t mid, struct key *at)
+{
+	MDB_val v;
+	*at = key1(aid);
+	while (fsck_next(f, TB_MNAME, at, 4, &v)) {
+		struct rec_mname r;
+		if (fsck_unpack(f, TB_MNAME, at, v, &r) == 0 && r.mid == mid) { return true; }
+		key_step(at);
+	}
+	return false;
+}
+
+/* A mailbox's record is made again from its messages, with a new UIDVALIDITY. */
+static void lost_mailbox(struct fsck *f, uint32_t aid, uint32_t mid)
+{
+	struct ids *ids = &f->ap.s->ids;
+	if (!fsck_found(f, "mailbox %u: its record is gone", mid)) { return; }
+	struct mbox mb = {.mid = mid,
+		.aid = aid,
+		.uidvalidity = ++ids->uidvalidity,
+		.uidnext = 1,
+		.highestmodseq = 1,
+		.mailboxid = ids->mailboxid++};
+	fsck_do(f, box_put(&f->ap, &mb));
+}
+
+/* Every name leads to a mailbox of its account that has no other name. */
+static void check_name(struct fsck *f, const struct key *at, uint32_t mid)
+{
+	struct mbox mb;
+	uint32_t aid = get_be32(at->p);
+	struct key mk = key1(mid), first;
+	bool there = ap_get(&f->ap, TB_MBOX, &mk, &mb) == 0;
+	if (!there) { lost_mailbox(f, aid, mid); }
+	if ((there && mb.aid != aid) ||
+		(first_name(f, aid, mid, &first) && memcmp(first.p, at->p, at->n) != 0)) {
+		if (fsck_found(f, "mailbox %u: it has a second name", mid)) {
+			fsck_do(f, ap_del(&f->ap, TB_MNAME, at));
+		}
+	}
+}
+
 static void check_names(struct fsck *f)
 {
 	struct key at = key_none();
 	MDB_val v;
 	while (fsck_next(f, TB_MNAME, &at, 0, &v)) {
 		struct rec_mname r;
-		struct mbox mb;
-		uint32_t aid = get_be32(at.p);
-		struct key ak = key1(aid), mk;
-		bool bad = rec_unpack(TB_MNAME, v, NULL, &r) < 0;
-		if (!bad && !ap_has(&f->ap, TB_ACCT, &ak)) { fsck_lost_account(f, aid, STR("")); }
-		if (!bad && r.mid) {
-			mk = key1(r.mid);
-			if (ap_get(&f->ap, TB_MBOX, &mk, &mb) < 0 || mb.aid != aid) {
-				struct ids *ids = &f->ap.s->ids;
-				if (fsck_found(f, "mailbox %u: its record is gone", r.mid)) {
-					mb = (struct mbox){.mid = r.mid,
-						.aid = aid,
-						.uidvalidity = ++ids->uidvalidity,
-						.uidnext = 1,
-						.highestmodseq = 1,
-						.mailboxid = ids->mailboxid++};
-					fsck_do(f, box_put(&f->ap, &mb));
-				}
-			}
+		if (fsck_unpack(f, TB_MNAME, &at, v, &r) == 0 && r.mid) {
+			check_name(f, &at, r.mid);
 		}
 		key_step(&at);
 	}
 }
 
-static bool has_name(struct fsck *f, const struct mbox *mb)
+static void check_inboxes(struct fsck *f)
 {
-	struct key at = key1(mb->aid);
-	MDB_val v;
-	while (fsck_next(f, TB_MNAME, &at, 4, &v)) {
-		struct rec_mname r;
-		if (rec_unpack(TB_MNAME, v, NULL, &r) == 0 && r.mid == mb->mid) { return true; }
+	struct key at = key_none();
+	while (fsck_next(f, TB_ACCT, &at, 0, NULL)) {
+		uint32_t aid = get_be32(at.p);
+		struct key inbox = key_named(aid, STR("INBOX"));
+		struct rec_mname name;
+		struct mbox mb;
+		if ((ap_get(&f->ap, TB_MNAME, &inbox, &name) < 0 || !name.mid) &&
+			fsck_found(f, "account %u: has no INBOX", aid)) {
+			fsck_do(f, box_create(&f->ap, aid, STR("INBOX"), 0, &mb));
+		}
 		key_step(&at);
 	}
-	return false;
 }
 
 static void check_named(struct fsck *f, const struct mbox *mb)
 {
-	char name[32];
+	char name[64];
 	struct rec_mname r = {.mid = mb->mid, .subscribed = true};
-	if (has_name(f, mb)) { return; }
+	struct key k;
+	if (first_name(f, mb->aid, mb->mid, &k)) { return; }
 	int n = snprintf(name, sizeof name, "Recovered-%u", mb->mid);
-	struct key k = key_named(mb->aid, str_make(name, (size_t)n));
+	k = key_named(mb->aid, str_make(name, (size_t)n));
+	for (unsigned i = 2; ap_has(&f->ap, TB_MNAME, &k); i++) {
+		n = snprintf(name, sizeof name, "Recovered-%u-%u", mb->mid, i);
+		k = key_named(mb->aid, str_make(name, (size_t)n));
+	}
 	if (fsck_found(f, "mailbox %u: has no name", mb->mid)) {
 		fsck_do(f, ap_put(&f->ap, TB_MNAME, &k, &r, 0));
 	}
@@ -192,7 +235,7 @@ static void check_use(struct fsck *f, const struct use *v, size_t n)
 	while (fsck_next(f, TB_ACCT, &at, 0, &val)) {
 		struct acct ac;
 		uint64_t bytes = 0, msgs = 0;
-		if (rec_unpack(TB_ACCT, val, &f->ap.tmp, &ac) < 0) {
+		if (fsck_unpack(f, TB_ACCT, &at, val, &ac) < 0) {
 			key_step(&at);
 			continue;
 		}
@@ -238,11 +281,12 @@ void fsck_mailboxes(struct fsck *f)
 	size_t n = 0, cap = 0;
 	MDB_val v;
 	check_names(f);
+	check_inboxes(f);
 	while (fsck_next(f, TB_MBOX, &at, 0, &v)) {
 		struct mbox mb;
 		struct tally t = {0};
 		struct key next = at;
-		if (rec_unpack(TB_MBOX, v, NULL, &mb) == 0) {
+		if (fsck_unpack(f, TB_MBOX, &at, v, &mb) == 0) {
 			check_messages(f, mb.mid, &t);
 			check_changes(f, mb.mid, &t);
 			check_keywords(f, mb.mid, t.flags);

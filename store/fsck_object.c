@@ -150,7 +150,7 @@ static void find_dying(struct fsck *f)
 {
 	struct key at = key_none();
 	while (fsck_next(f, TB_GC, &at, 0, NULL)) {
-		if (at.n == 16) { fsck_id(&f->dying, get_be64(at.p + 8)); }
+		fsck_id(&f->dying, get_be64(at.p + 8));
 		key_step(&at);
 	}
 	sort(&f->dying);
@@ -171,6 +171,11 @@ static void check_object(struct fsck *f, struct obj *o)
 			   (unsigned long long)o->oid)) {
 		mend_parse(f, o);
 	}
+	struct key end = key_id_n(o->oid, o->chunks), more;
+	while (ap_next_key(&f->ap, TB_BLOB, &end, 8, &more) == 0 &&
+		fsck_found(f, "object %llu: octets behind its end", (unsigned long long)o->oid)) {
+		fsck_do(f, ap_del(&f->ap, TB_BLOB, &more));
+	}
 	if (refs != o->refcount && fsck_found(f, "object %llu: %u references counted as %u",
 					   (unsigned long long)o->oid, refs, o->refcount)) {
 		o->refcount = refs;
@@ -179,6 +184,35 @@ static void check_object(struct fsck *f, struct obj *o)
 	if (refs == 0 && !count(&f->dying, o->oid) &&
 		fsck_found(f, "object %llu: nobody references it", (unsigned long long)o->oid)) {
 		fsck_do(f, gc_add(f->ap.s, f->ap.txn, o->oid, f->ap.now_us));
+	}
+}
+
+/* What is in use must not wait for its deletion. */
+static void check_gc(struct fsck *f)
+{
+	struct key at = key_none();
+	while (fsck_next(f, TB_GC, &at, 0, NULL)) {
+		uint64_t oid = get_be64(at.p + 8);
+		if (count(&f->refs, oid) > 0 &&
+			fsck_found(f, "object %llu: it is in use and to be deleted",
+				(unsigned long long)oid)) {
+			fsck_do(f, ap_del(&f->ap, TB_GC, &at));
+		}
+		key_step(&at);
+	}
+}
+
+/* An operation that takes an upload over ends it. */
+static void check_uploads(struct fsck *f)
+{
+	struct key at = key_none();
+	while (fsck_next(f, TB_UPLOAD, &at, 0, NULL)) {
+		if (ap_has(&f->ap, TB_OBJ, &at) &&
+			fsck_found(f, "object %llu: it is no upload any more",
+				(unsigned long long)get_be64(at.p))) {
+			fsck_do(f, ap_del(&f->ap, TB_UPLOAD, &at));
+		}
+		key_step(&at);
 	}
 }
 
@@ -209,13 +243,15 @@ void fsck_objects(struct fsck *f)
 	while (fsck_next(f, TB_OBJ, &at, 0, &v)) {
 		struct obj o;
 		struct key next = at;
-		if (rec_unpack(TB_OBJ, v, NULL, &o) == 0) {
+		if (fsck_unpack(f, TB_OBJ, &at, v, &o) == 0) {
 			o.oid = get_be64(at.p);
 			check_object(f, &o);
 		}
 		at = next;
 		key_step(&at);
 	}
+	check_gc(f);
+	check_uploads(f);
 	check_strays(f, TB_BLOB);
 	check_strays(f, TB_PARSE);
 }

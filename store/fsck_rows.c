@@ -1,4 +1,4 @@
-/* Checks of rows that are not mail: checksums, accounts, queue, audit, ids. */
+/* Checks of rows that are not mail: checksums, ids, queue, audit. */
 #include <stdio.h>
 
 #include "store/fsck.h"
@@ -18,16 +18,18 @@ static void key_hex(const struct key *k, char out[64])
 	out[2 * n] = 0;
 }
 
-/* A record that does not match its checksum tells nothing: it goes, and the passes behind this one
-   mend what depended on it. */
+/* A record that does not match its checksum or its key tells nothing: it goes, and the passes
+   behind this one mend what depended on it. */
 static void check_table(struct fsck *f, enum table tb)
 {
 	_Alignas(16) char room[RECORD_ROOM];
 	struct key at = key_none();
 	MDB_val v;
-	while (fsck_next(f, tb, &at, 0, &v)) {
+	while (fsck_any(f, tb, &at, 0, &v)) {
 		char hex[64];
-		if (rec_unpack(tb, v, &f->ap.tmp, room) < 0) {
+		bool right = table_wire[tb] ? fsck_unpack(f, tb, &at, v, room) == 0
+					    : key_fits(tb, str_make(at.p, at.n));
+		if (!right) {
 			key_hex(&at, hex);
 			if (fsck_found(f, "%s %s: the record is damaged", table_names[tb], hex)) {
 				fsck_do(f, rec_del(f->ap.s, f->ap.txn, tb, &at));
@@ -39,67 +41,7 @@ static void check_table(struct fsck *f, enum table tb)
 
 void fsck_records(struct fsck *f)
 {
-	static const enum table tables[] = {TB_ACCT, TB_ADDR, TB_CRED, TB_DOMAIN, TB_MBOX, TB_MNAME,
-		TB_MSG, TB_KW, TB_OBJ, TB_UPLOAD, TB_THREAD, TB_Q, TB_QR, TB_AUDIT};
-	for (size_t i = 0; i < COUNT(tables); i++) { check_table(f, tables[i]); }
-}
-
-/* --- accounts and addresses --- */
-
-static void check_account(struct fsck *f, const struct acct *ac)
-{
-	struct key addr = key_none(), inbox = key_named(ac->aid, STR("INBOX"));
-	struct rec_addr r;
-	if (!key_str(&addr, ac->login)) { return; }
-	if (ap_get(&f->ap, TB_ADDR, &addr, &r) < 0 || r.kind != ADDR_ACCOUNT || r.aid != ac->aid) {
-		struct rec_addr right = {.kind = ADDR_ACCOUNT, .aid = ac->aid};
-		if (fsck_found(f, "account %.*s: its address does not lead to it",
-			    STR_ARG(ac->login))) {
-			fsck_do(f, ap_put(&f->ap, TB_ADDR, &addr, &right, 0));
-		}
-	}
-	struct rec_mname name;
-	struct mbox mb;
-	if ((ap_get(&f->ap, TB_MNAME, &inbox, &name) < 0 || !name.mid) &&
-		fsck_found(f, "account %.*s: has no INBOX", STR_ARG(ac->login))) {
-		fsck_do(f, box_create(&f->ap, ac->aid, STR("INBOX"), 0, &mb));
-	}
-}
-
-void fsck_lost_account(struct fsck *f, uint32_t aid, struct str login)
-{
-	char text[64];
-	struct key k = key1(aid);
-	if (login.n == 0) {
-		int n = snprintf(text, sizeof text, "recovered-%u@localhost", aid);
-		login = str_make(text, (size_t)n);
-	}
-	struct acct ac = {.aid = aid, .login = login, .created_us = f->ap.now_us};
-	if (fsck_found(f, "account %.*s: its record is gone", STR_ARG(login))) {
-		fsck_do(f, ap_put(&f->ap, TB_ACCT, &k, &ac, 0));
-	}
-}
-
-void fsck_accounts(struct fsck *f)
-{
-	struct key at = key_none();
-	MDB_val v;
-	while (fsck_next(f, TB_ADDR, &at, 0, &v)) {
-		struct rec_addr r;
-		if (rec_unpack(TB_ADDR, v, &f->ap.tmp, &r) == 0 && r.kind == ADDR_ACCOUNT) {
-			struct key ak = key1(r.aid);
-			if (!ap_has(&f->ap, TB_ACCT, &ak)) {
-				fsck_lost_account(f, r.aid, str_make(at.p, at.n));
-			}
-		}
-		key_step(&at);
-	}
-	at = key_none();
-	while (fsck_next(f, TB_ACCT, &at, 0, &v)) {
-		struct acct ac;
-		if (rec_unpack(TB_ACCT, v, &f->ap.tmp, &ac) == 0) { check_account(f, &ac); }
-		key_step(&at);
-	}
+	for (enum table tb = TB_META + 1; tb < TB_N; tb++) { check_table(f, tb); }
 }
 
 /* --- the queue --- */
@@ -120,7 +62,7 @@ static void check_recipients(struct fsck *f)
 		struct queue_rcpt r;
 		uint64_t qid = get_be64(at.p);
 		struct key item = key_id(qid), due;
-		if (rec_unpack(TB_QR, v, &f->ap.tmp, &r) == 0) {
+		if (fsck_unpack(f, TB_QR, &at, v, &r) == 0) {
 			due = due_of(qid, &r);
 			if (!ap_has(&f->ap, TB_Q, &item)) {
 				if (fsck_found(f, "queue: a recipient of no message")) {
@@ -143,7 +85,7 @@ static void check_due(struct fsck *f)
 		uint64_t qid = get_be64(at.p + 8);
 		struct key rk = key_id_n(qid, get_be32(at.p + 16));
 		struct queue_rcpt r;
-		bool right = at.n == 20 && ap_get(&f->ap, TB_QR, &rk, &r) == 0 && !r.held &&
+		bool right = ap_get(&f->ap, TB_QR, &rk, &r) == 0 && !r.held &&
 			     (uint64_t)r.next_us == get_be64(at.p);
 		if (!right && fsck_found(f, "queue: a due entry without its recipient")) {
 			fsck_do(f, ap_del(&f->ap, TB_QDUE, &at));
@@ -161,7 +103,7 @@ static void check_items(struct fsck *f)
 		struct obj o;
 		struct key first = at, r, ok;
 		uint32_t n = 0;
-		if (rec_unpack(TB_Q, v, &f->ap.tmp, &it) < 0) {
+		if (fsck_unpack(f, TB_Q, &at, v, &it) < 0) {
 			key_step(&at);
 			continue;
 		}
@@ -230,23 +172,66 @@ static uint64_t last_id(struct fsck *f, enum table tb, size_t octets)
 	MDB_val key, v;
 	uint64_t id = 0;
 	if (mdb_cursor_open(f->ap.txn, f->ap.s->dbi[tb], &c) != 0) { return 0; }
-	if (mdb_cursor_get(c, &key, &v, MDB_LAST) == 0 && key.mv_size >= octets) {
+	if (mdb_cursor_get(c, &key, &v, MDB_LAST) == 0 && key_fits(tb, val_str(key))) {
 		id = octets == 4 ? get_be32(key.mv_data) : get_be64(key.mv_data);
 	}
 	mdb_cursor_close(c);
 	return id;
 }
 
+/* Ids that stand in records. */
+static void ids_in_records(struct fsck *f, struct ids *last)
+{
+	struct key at = key_none();
+	MDB_val v;
+	struct rec_mname name;
+	struct rec_addr ad;
+	struct mbox mb;
+	while (fsck_next(f, TB_MNAME, &at, 0, &v)) {
+		if (fsck_unpack(f, TB_MNAME, &at, v, &name) == 0) {
+			last->mid = MAX(last->mid, name.mid);
+		}
+		key_step(&at);
+	}
+	at = key_none();
+	while (fsck_next(f, TB_MBOX, &at, 0, &v)) {
+		if (fsck_unpack(f, TB_MBOX, &at, v, &mb) == 0) {
+			last->aid = MAX(last->aid, mb.aid);
+			last->mailboxid = MAX(last->mailboxid, mb.mailboxid);
+			last->uidvalidity = MAX(last->uidvalidity, mb.uidvalidity);
+		}
+		key_step(&at);
+	}
+	at = key_none();
+	while (fsck_next(f, TB_ADDR, &at, 0, &v)) {
+		if (fsck_unpack(f, TB_ADDR, &at, v, &ad) == 0) {
+			last->aid = MAX(last->aid, ad.aid);
+		}
+		key_step(&at);
+	}
+}
+
 void fsck_ids(struct fsck *f)
 {
+	static const enum table by_oid[] = {TB_OBJ, TB_PARSE, TB_BLOB, TB_UPLOAD},
+				by_aid[] = {TB_ACCT, TB_CRED, TB_MNAME, TB_THREAD},
+				by_mid[] = {TB_MBOX, TB_MSG, TB_KW, TB_CHG};
 	struct ids *ids = &f->ap.s->ids, last = {0};
 	if (!f->ap.s->writable) { return; } /* readers do not know the ids */
-	last.oid = MAX(last_id(f, TB_OBJ, 8), last_id(f, TB_BLOB, 8));
-	last.qid = last_id(f, TB_Q, 8);
-	last.aid = (uint32_t)last_id(f, TB_ACCT, 4);
-	last.mid = (uint32_t)last_id(f, TB_MBOX, 4);
+	ids_in_records(f, &last);
+	for (size_t i = 0; i < COUNT(by_oid); i++) {
+		last.oid = MAX(last.oid, last_id(f, by_oid[i], 8));
+	}
+	for (size_t i = 0; i < COUNT(by_aid); i++) {
+		last.aid = MAX(last.aid, (uint32_t)last_id(f, by_aid[i], 4));
+	}
+	for (size_t i = 0; i < COUNT(by_mid); i++) {
+		last.mid = MAX(last.mid, (uint32_t)last_id(f, by_mid[i], 4));
+	}
+	last.qid = MAX(last_id(f, TB_Q, 8), last_id(f, TB_QR, 8));
 	if (ids->oid > last.oid && ids->qid > last.qid && ids->aid > last.aid &&
-		ids->mid > last.mid) {
+		ids->mid > last.mid && ids->mailboxid > last.mailboxid &&
+		ids->uidvalidity >= last.uidvalidity) {
 		return;
 	}
 	if (fsck_found(f, "the next ids are behind the ones in use")) {
@@ -254,5 +239,7 @@ void fsck_ids(struct fsck *f)
 		ids->qid = MAX(ids->qid, last.qid + 1);
 		ids->aid = MAX(ids->aid, last.aid + 1);
 		ids->mid = MAX(ids->mid, last.mid + 1);
+		ids->mailboxid = MAX(ids->mailboxid, last.mailboxid + 1);
+		ids->uidvalidity = MAX(ids->uidvalidity, last.uidvalidity);
 	}
 }

@@ -5,20 +5,6 @@
 
 enum { STEP_ROWS = 256 };
 
-/* The first row of a table; its key's octets are copied. */
-static int first_row(struct store *s, MDB_txn *txn, enum table tb, struct key *k_out, MDB_val *v)
-{
-	MDB_cursor *c;
-	MDB_val key;
-	int rc = mdb_cursor_open(txn, s->dbi[tb], &c);
-	if (rc != 0) { return env_rc(rc); }
-	rc = mdb_cursor_get(c, &key, v, MDB_FIRST);
-	mdb_cursor_close(c);
-	if (rc != 0) { return env_rc(rc); }
-	*k_out = key_none();
-	return key_str(k_out, val_str(key)) ? 0 : ERR_DAMAGED;
-}
-
 /* What a table takes in the file. */
 static uint64_t octets_of(struct store *s, MDB_txn *txn, enum table tb)
 {
@@ -28,18 +14,23 @@ static uint64_t octets_of(struct store *s, MDB_txn *txn, enum table tb)
 	       st.ms_psize;
 }
 
+/* One whose record is damaged tells no time: it is old. */
+static bool upload_old(const struct key *k, MDB_val v, int64_t now_us)
+{
+	struct rec_time begun;
+	return rec_unpack(TB_UPLOAD, str_make(k->p, k->n), v, NULL, &begun) < 0 ||
+	       begun.us <= now_us - UPLOAD_WAIT_S * SECOND_US;
+}
+
 /* Uploads have ascending ids, so the first is the oldest. */
 static int drop_uploads(struct store *s, MDB_txn *txn, int64_t now_us)
 {
 	for (int i = 0; i < STEP_ROWS; i++) {
 		struct key k;
 		MDB_val v;
-		struct rec_time begun;
-		int rc = first_row(s, txn, TB_UPLOAD, &k, &v);
+		int rc = rec_first(s, txn, TB_UPLOAD, &k, &v);
 		if (rc < 0) { return rc == ERR_GONE ? 0 : rc; }
-		rc = rec_unpack(TB_UPLOAD, v, NULL, &begun);
-		if (rc < 0) { return rc; }
-		if (begun.us + UPLOAD_WAIT_S * SECOND_US > now_us) { return 0; }
+		if (!upload_old(&k, v, now_us)) { return 0; }
 		rc = gc_add(s, txn, get_be64(k.p), now_us);
 		if (rc == 0) { rc = rec_del(s, txn, TB_UPLOAD, &k); }
 		if (rc < 0) { return rc; }
@@ -53,9 +44,9 @@ static int drop_audits(
 	for (int i = 0; i < STEP_ROWS; i++) {
 		struct key k;
 		MDB_val v;
-		int rc = first_row(s, txn, TB_AUDIT, &k, &v);
+		int rc = rec_first(s, txn, TB_AUDIT, &k, &v);
 		if (rc < 0) { return rc == ERR_GONE ? 0 : rc; }
-		bool old = (int64_t)get_be64(k.p) + limits->audit_keep_us < now_us;
+		bool old = (int64_t)get_be64(k.p) < now_us - limits->audit_keep_us;
 		if (!old && octets_of(s, txn, TB_AUDIT) <= limits->audit_max) { return 0; }
 		struct key id = key_ids(get_be64(k.p + 8), get_be64(k.p));
 		rc = rec_del(s, txn, TB_AUDITID, &id);
@@ -71,16 +62,12 @@ static bool anything_due(struct store *s, const struct maintain_limits *limits, 
 	struct snap sn;
 	struct key k;
 	MDB_val v;
-	struct rec_time begun;
 	bool due = false;
 	if (snap_begin(s, &sn) < 0) { return false; }
-	if (first_row(s, sn.txn, TB_GC, &k, &v) == 0) { due |= (int64_t)get_be64(k.p) <= now_us; }
-	if (first_row(s, sn.txn, TB_UPLOAD, &k, &v) == 0 &&
-		rec_unpack(TB_UPLOAD, v, NULL, &begun) == 0) {
-		due |= begun.us + UPLOAD_WAIT_S * SECOND_US <= now_us;
-	}
-	if (first_row(s, sn.txn, TB_AUDIT, &k, &v) == 0) {
-		due |= (int64_t)get_be64(k.p) + limits->audit_keep_us < now_us;
+	if (rec_first(s, sn.txn, TB_GC, &k, &v) == 0) { due |= (int64_t)get_be64(k.p) <= now_us; }
+	if (rec_first(s, sn.txn, TB_UPLOAD, &k, &v) == 0) { due |= upload_old(&k, v, now_us); }
+	if (rec_first(s, sn.txn, TB_AUDIT, &k, &v) == 0) {
+		due |= (int64_t)get_be64(k.p) < now_us - limits->audit_keep_us;
 		due |= octets_of(s, sn.txn, TB_AUDIT) > limits->audit_max;
 	}
 	snap_end(&sn);

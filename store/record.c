@@ -64,7 +64,7 @@ WIRE_TABLE(queue_rcpt, wire_qr, WIRE_U32(struct queue_rcpt, n),
 	WIRE_STR(struct queue_rcpt, last_reply, OP_TEXT_MAX),
 	WIRE_STR(struct queue_rcpt, last_host, 512));
 
-static const struct wire *const table_wire[TB_N] = {
+const struct wire *const table_wire[TB_N] = {
 	[TB_META] = &wire_schema,
 	[TB_ACCT] = &wire_acct,
 	[TB_ADDR] = &wire_addr,
@@ -104,11 +104,131 @@ static int unpack(const struct wire *w, MDB_val v, struct arena *copy, void *out
 	return wire_unpack(w, body, copy, out) < 0 ? ERR_DAMAGED : 0;
 }
 
-int rec_unpack(enum table tb, MDB_val v, struct arena *copy, void *out)
+/* --- what fits --- */
+
+/* The parts of each table's keys: i an id of 4 octets, I one of 8, M a modseq, n any 4 octets, N
+   any 8, b one octet, s at least one octet to the end, * what else there is. */
+static const char *const key_shape[TB_N] = {
+	[TB_META] = "s",
+	[TB_ACCT] = "i",
+	[TB_ADDR] = "s",
+	[TB_CRED] = "i*",
+	[TB_DOMAIN] = "s",
+	[TB_MBOX] = "i",
+	[TB_MNAME] = "is",
+	[TB_MSG] = "ii",
+	[TB_KW] = "ib",
+	[TB_CHG] = "iMi",
+	[TB_OBJ] = "I",
+	[TB_PARSE] = "I",
+	[TB_BLOB] = "In",
+	[TB_UPLOAD] = "I",
+	[TB_GC] = "NI",
+	[TB_THREAD] = "iN",
+	[TB_Q] = "I",
+	[TB_QR] = "In",
+	[TB_QDUE] = "NIn",
+	[TB_AUDIT] = "NN",
+	[TB_AUDITID] = "NN",
+};
+
+static const uint64_t modseq_max = UINT64_C(1)
+				   << 62; /* RFC 7162: 63 bits; room to go on counting */
+
+/* Ids begin with 1, and the next one must be a number, too. */
+static bool is_id(uint64_t id, uint64_t max)
 {
-	if (tb != TB_OBJ) { return unpack(table_wire[tb], v, copy, out); }
+	return id > 0 && id < max;
+}
+
+static bool is_modseq(uint64_t modseq)
+{
+	return modseq > 0 && modseq < modseq_max;
+}
+
+bool key_fits(enum table tb, struct str key)
+{
+	for (const char *part = key_shape[tb]; *part; part++) {
+		if (*part == 's' || *part == '*') {
+			return key.n <= KEY_MAX && (key.n > 0 || *part == '*');
+		}
+		size_t n = *part == 'b' ? 1 : *part == 'i' || *part == 'n' ? 4 : 8;
+		if (key.n < n) { return false; }
+		if (*part == 'i' && !is_id(get_be32(key.p), UINT32_MAX)) { return false; }
+		if (*part == 'I' && !is_id(get_be64(key.p), UINT64_MAX)) { return false; }
+		if (*part == 'M' && !is_modseq(get_be64(key.p))) { return false; }
+		key = str_skip(key, n);
+	}
+	return key.n == 0;
+}
+
+/* Where a record says again what stands in its key. */
+struct again {
+	size_t at, octets, offset;
+};
+static const struct again agains[TB_N][2] = {
+	[TB_ACCT] = {{0, 4, offsetof(struct acct, aid)}},
+	[TB_MBOX] = {{0, 4, offsetof(struct mbox, mid)}},
+	[TB_MSG] = {{4, 4, offsetof(struct msg, uid)}},
+	[TB_Q] = {{0, 8, offsetof(struct queue_item, qid)}},
+	[TB_QR] = {{8, 4, offsetof(struct queue_rcpt, n)}},
+	[TB_AUDIT] = {{0, 8, offsetof(struct audit, time_us)}, {8, 8, offsetof(struct audit, id)}},
+};
+
+static bool says_again(enum table tb, struct str key, const char *rec)
+{
+	if (tb == TB_DOMAIN) {
+		return str_eq(((const struct domain *)(const void *)rec)->name, key);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		const struct again *a = &agains[tb][i];
+		uint32_t v32;
+		uint64_t v64;
+		if (a->octets == 4) {
+			memcpy(&v32, rec + a->offset, sizeof v32);
+			if (v32 != get_be32(key.p + a->at)) { return false; }
+		} else if (a->octets == 8) {
+			memcpy(&v64, rec + a->offset, sizeof v64);
+			if (v64 != get_be64(key.p + a->at)) { return false; }
+		}
+	}
+	return true;
+}
+
+/* What no operation writes. */
+static bool value_fits(enum table tb, const void *rec)
+{
+	const struct rec_addr *ad = rec;
+	const struct mbox *mb = rec;
+	const struct msg *m = rec;
+	switch (tb) {
+	case TB_ACCT: return ((const struct acct *)rec)->login.n > 0;
+	case TB_ADDR:
+		return ad->kind == ADDR_ALIAS ||
+		       (ad->kind == ADDR_ACCOUNT && is_id(ad->aid, UINT32_MAX));
+	case TB_MBOX:
+		return is_id(mb->aid, UINT32_MAX) && mb->uidnext > 0 &&
+		       is_modseq(mb->highestmodseq);
+	case TB_MNAME: return ((const struct rec_mname *)rec)->mid < UINT32_MAX;
+	case TB_MSG: return is_id(m->oid, UINT64_MAX) && is_modseq(m->modseq);
+	case TB_Q: return is_id(((const struct queue_item *)rec)->oid, UINT64_MAX);
+	default: return true;
+	}
+}
+
+static int unpack_fitting(enum table tb, struct str key, MDB_val v, struct arena *copy, void *out)
+{
+	int rc = unpack(table_wire[tb], v, copy, out);
+	if (rc < 0) { return rc; }
+	bool fits = key_fits(tb, key) && says_again(tb, key, out) && value_fits(tb, out);
+	return fits ? 0 : ERR_DAMAGED;
+}
+
+int rec_unpack(enum table tb, struct str key, MDB_val v, struct arena *copy, void *out)
+{
+	if (tb != TB_OBJ) { return unpack_fitting(tb, key, v, copy, out); }
 	struct rec_obj r;
-	int rc = unpack(&wire_obj, v, NULL, &r);
+	int rc = unpack_fitting(tb, key, v, NULL, &r);
 	if (rc < 0) { return rc; }
 	struct obj *o = out;
 	*o = (struct obj){.refcount = r.refcount,
@@ -128,7 +248,7 @@ int rec_get(struct store *s, MDB_txn *txn, enum table tb, const struct key *k, s
 	if (k->n == 0) { return ERR_GONE; }
 	int rc = mdb_get(txn, s->dbi[tb], &key, &v);
 	if (rc == 0 && FAULT("store.read")) { return ERR_DAMAGED; }
-	return rc == 0 ? rec_unpack(tb, v, copy, out) : env_rc(rc);
+	return rc == 0 ? rec_unpack(tb, val_str(key), v, copy, out) : env_rc(rc);
 }
 
 static int put(struct store *s, MDB_txn *txn, enum table tb, const struct key *k,
@@ -159,6 +279,22 @@ int rec_put(struct store *s, MDB_txn *txn, enum table tb, const struct key *k, c
 		.sha256 = str_make(o->sha256, sizeof o->sha256),
 		.top_len = o->top_len};
 	return put(s, txn, tb, k, &wire_obj, &r, flags);
+}
+
+int rec_first(struct store *s, MDB_txn *txn, enum table tb, struct key *k_out, MDB_val *v)
+{
+	MDB_cursor *c;
+	MDB_val key;
+	int rc = mdb_cursor_open(txn, s->dbi[tb], &c);
+	if (rc != 0) { return env_rc(rc); }
+	do {
+		rc = mdb_cursor_get(c, &key, v, MDB_NEXT);
+	} while (rc == 0 && !key_fits(tb, val_str(key)));
+	mdb_cursor_close(c);
+	if (rc != 0) { return env_rc(rc); }
+	*k_out = key_none();
+	key_str(k_out, val_str(key));
+	return 0;
 }
 
 int rec_del(struct store *s, MDB_txn *txn, enum table tb, const struct key *k)

@@ -33,16 +33,25 @@ struct rec_kw {
 	struct str name;
 };
 
+/* What each table's values hold; NULL: no record. */
+extern const struct wire *const table_wire[TB_N];
+extern const struct wire wire_ids; /* the meta record "ids" */
+
 /* Read one record: strings are borrowed from the map, or with `copy` the whole record is copied
    there first: needed in write transactions, where the next put moves what was read. Lists always
    need `copy`. 0, ERR_GONE, ERR_DAMAGED, ERR_IO. */
 int rec_get(struct store *s, MDB_txn *txn, enum table tb, const struct key *k, struct arena *copy,
 	void *out);
-/* Unpack a value that a cursor gave. */
-int rec_unpack(enum table tb, MDB_val v, struct arena *copy, void *out);
+/* Unpack a row that a cursor gave. ERR_DAMAGED also when the record is not the one that the key
+   names. */
+int rec_unpack(enum table tb, struct str key, MDB_val v, struct arena *copy, void *out);
+/* Can there be such a key in the table? Keys have no checksum. */
+bool key_fits(enum table tb, struct str key);
 /* `flags`: MDB_NOOVERWRITE, MDB_APPEND. */
 int rec_put(struct store *s, MDB_txn *txn, enum table tb, const struct key *k, const void *rec,
 	unsigned flags);
+/* The first row whose key fits the table; its key's octets are copied. ERR_GONE. */
+int rec_first(struct store *s, MDB_txn *txn, enum table tb, struct key *k_out, MDB_val *v);
 int rec_del(struct store *s, MDB_txn *txn, enum table tb, const struct key *k);
 /* Rows without a value. */
 int key_put(struct store *s, MDB_txn *txn, enum table tb, const struct key *k, unsigned flags);

@@ -68,7 +68,7 @@ static int each_mname(struct snap *sn, uint32_t aid,
 	rc = mdb_cursor_get(c, &key, &v, MDB_SET_RANGE);
 	while (rc == 0 && key.mv_size >= 4 && get_be32(key.mv_data) == aid) {
 		struct rec_mname r;
-		bad = rec_unpack(TB_MNAME, v, NULL, &r);
+		bad = rec_unpack(TB_MNAME, val_str(key), v, NULL, &r);
 		if (bad < 0 || !fn(ctx, str_skip(val_str(key), 4), &r)) { break; }
 		rc = mdb_cursor_get(c, &key, &v, MDB_NEXT);
 	}
@@ -140,7 +140,7 @@ int snap_keywords(struct snap *sn, uint32_t mid, struct str names_out[KEYWORDS_M
 	while (rc == 0 && key.mv_size == 5 && get_be32(key.mv_data) == mid) {
 		struct rec_kw r;
 		unsigned bit = ((unsigned char *)key.mv_data)[4];
-		bad = rec_unpack(TB_KW, v, NULL, &r);
+		bad = rec_unpack(TB_KW, val_str(key), v, NULL, &r);
 		if (bad < 0) { break; }
 		if (bit < KEYWORDS_MAX) { names_out[bit] = r.name; }
 		rc = mdb_cursor_get(c, &key, &v, MDB_NEXT);
@@ -198,7 +198,7 @@ int msg_cursor_next(struct msg_cursor *c, struct msg *out)
 	MDB_val key, v;
 	int rc = next_row(c->cursor, &c->primed, c->mid, &key, &v);
 	if (rc != 1) { return rc; }
-	rc = rec_unpack(TB_MSG, v, NULL, out);
+	rc = rec_unpack(TB_MSG, val_str(key), v, NULL, out);
 	return rc < 0 ? rc : 1;
 }
 

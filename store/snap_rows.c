@@ -54,7 +54,7 @@ int snap_acct_next(struct snap *sn, uint32_t after, struct acct *out)
 	struct str key;
 	MDB_val v;
 	int rc = row_after(sn, TB_ACCT, &k, &key, &v);
-	return rc < 0 ? rc : rec_unpack(TB_ACCT, v, NULL, out);
+	return rc < 0 ? rc : rec_unpack(TB_ACCT, key, v, NULL, out);
 }
 
 int snap_creds(struct snap *sn, uint32_t aid, struct arena *a, struct cred **out, size_t *n_out)
@@ -74,7 +74,7 @@ int snap_creds(struct snap *sn, uint32_t aid, struct arena *a, struct cred **out
 	}
 	while (n < CREDS_MAX && row_after(sn, TB_CRED, &k, &key, &val) == 0 && key.n > 4 &&
 		get_be32(key.p) == aid) {
-		rc = rec_unpack(TB_CRED, val, NULL, &r);
+		rc = rec_unpack(TB_CRED, key, val, NULL, &r);
 		if (rc < 0) { return rc; }
 		struct str label = arena_dup(a, str_skip(key, 4));
 		v[n++] = (struct cred){arena_dup(a, r.scheme), arena_dup(a, r.value), label};
@@ -88,7 +88,7 @@ int snap_creds(struct snap *sn, uint32_t aid, struct arena *a, struct cred **out
 static int addr_fill(MDB_val v, struct str address, struct arena *a, struct addr_row *out)
 {
 	struct rec_addr r;
-	int rc = rec_unpack(TB_ADDR, v, a, &r);
+	int rc = rec_unpack(TB_ADDR, address, v, a, &r);
 	if (rc < 0) { return rc; }
 	*out = (struct addr_row){.address = arena_dup(a, address),
 		.kind = r.kind,
@@ -132,7 +132,7 @@ int snap_domain_next(struct snap *sn, struct str after, struct domain *out)
 	MDB_val v;
 	if (!key_str(&k, after)) { return ERR_GONE; }
 	int rc = row_after(sn, TB_DOMAIN, &k, &key, &v);
-	return rc < 0 ? rc : rec_unpack(TB_DOMAIN, v, NULL, out);
+	return rc < 0 ? rc : rec_unpack(TB_DOMAIN, key, v, NULL, out);
 }
 
 /* --- queue --- */
@@ -150,7 +150,7 @@ int snap_queue_item_next(
 	struct str key;
 	MDB_val v;
 	int rc = row_after(sn, TB_Q, &k, &key, &v);
-	return rc < 0 ? rc : rec_unpack(TB_Q, v, a, out);
+	return rc < 0 ? rc : rec_unpack(TB_Q, key, v, a, out);
 }
 
 int snap_queue_rcpt(
@@ -169,7 +169,7 @@ int snap_queue_rcpt_next(
 	int rc = row_after(sn, TB_QR, &k, &key, &v);
 	if (rc < 0) { return rc; }
 	if (key.n != 12 || get_be64(key.p) != qid) { return ERR_GONE; }
-	return rec_unpack(TB_QR, v, a, out);
+	return rec_unpack(TB_QR, key, v, a, out);
 }
 
 int snap_queue_due_next(struct snap *sn, const struct queue_due *after, struct queue_due *out)
@@ -209,7 +209,7 @@ int snap_audit_prev(
 	struct str key;
 	MDB_val v;
 	int rc = row_before(sn, TB_AUDIT, &k, &key, &v);
-	return rc < 0 ? rc : rec_unpack(TB_AUDIT, v, a, out);
+	return rc < 0 ? rc : rec_unpack(TB_AUDIT, key, v, a, out);
 }
 
 /* --- the whole --- */
