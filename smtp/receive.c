@@ -162,16 +162,20 @@ enum step receive_open(struct session *s)
 	struct envelope *e = s->env;
 	struct str whole = buf_view(&in->header), header = str_sub(whole, 0, in->header_len);
 	struct str host = role_hostname(s->server->role);
-	struct buf top = {0}, kept = {0};
+	struct buf top = {0}, kept = {0}, without = {0};
 	char id[ID_TEXT];
 	s->task.step = in->resume;
 	in->header_done = true;
 	/* its own Received and prefix may come on top of what was promised */
 	in->spool = spool_new(&s->server->role->peer[ROLE_STORE], &s->task,
 		s->server->conf->message_max + s->server->conf->header_max);
+	if (e->verdict) { verdict_header(e->verdict, header, in); } /* signed as it came */
+	if (in->facts.return_path) {
+		header_without_return_path(header, &without);
+		header = buf_view(&without);
+	}
 	if (session_at(s, AT_MX)) {
 		spool_late_top(in->spool);
-		if (e->verdict) { verdict_header(e->verdict, header, in); }
 		in->forged = results_strip(header, host, &top);
 	} else if (session_at(s, AT_SUBMIT)) {
 		add_received(s, &top);
@@ -180,14 +184,15 @@ enum step receive_open(struct session *s)
 			str_of(id_text(e->id, id)), host, &top);
 	} else {
 		add_received(s, &top);
-		buf_str(&top, header);
+		buf_str(&top, header); /* the results of whom it comes from are trusted */
 	}
 	spool_octets(s, buf_view(&top));
-	if (in->fault == REPLY_N && whole.n > header.n) {
-		body_octets(s, str_skip(whole, header.n));
+	if (in->fault == REPLY_N && whole.n > in->header_len) {
+		body_octets(s, str_skip(whole, in->header_len));
 	}
 	buf_fini(&top);
 	buf_fini(&kept);
+	buf_fini(&without);
 	buf_fini(&in->header);
 	return STEP_MORE;
 }

@@ -62,7 +62,8 @@ static const struct conf_row rows[] = {
 	ROW("xclient_from", CONF_LIST, xclient_from, .max = 64, .def = "",
 		.help = "Networks that may tell with XCLIENT for whom they speak."),
 	ROW("lmtp_from", CONF_LIST, lmtp_from, .max = 64, .def = "127.0.0.0/8, ::1",
-		.help = "Networks that may hand over mail by LMTP."),
+		.help = "Networks that may hand over mail by LMTP. What they wrote into "
+			"Authentication-Results is trusted."),
 	ROW("auth_without_tls", CONF_CHOICE, auth_without_tls, .def = "off", .choices = auth_words,
 		.help = "Whether a password may come without TLS: never (off), from this machine "
 			"(loopback)."),

@@ -66,6 +66,11 @@ static struct str list_id_of(struct str value)
 	return good ? str_sub(id, 0, (size_t)to) : STR("");
 }
 
+static bool is_return_path(struct str name)
+{
+	return str_ieq(name, STR("Return-Path"));
+}
+
 /* RFC 5322 3.6.3, 3.6.6 */
 static bool is_bcc(struct str name)
 {
@@ -93,6 +98,8 @@ void header_look(struct str header, struct header_facts *out)
 			if (out->list_id.n == 0) { out->list_id = list_id_of(f.value); }
 		} else if (is_bcc(f.name)) {
 			out->bcc = true;
+		} else if (is_return_path(f.name)) {
+			out->return_path = true;
 		} else if (str_ieq(f.name, STR("Delivered-To"))) {
 			if (out->delivered_n < TRACE_DELIVERED_MAX) {
 				out->delivered[out->delivered_n] = str_trim(f.value);
@@ -111,13 +118,29 @@ bool header_was_delivered_to(const struct header_facts *f, struct str rcpt)
 	return false;
 }
 
+/* --- taking out --- */
+
+static void copy_without(struct str header, bool (*is_out)(struct str name), struct buf *out)
+{
+	struct head_field f;
+	struct str rest = header, at = header;
+	while (head_next(&rest, &f)) {
+		at = rest;
+		if (!is_out(f.name)) { buf_str(out, f.whole); }
+	}
+	buf_str(out, at); /* the empty line */
+}
+
+void header_without_return_path(struct str header, struct buf *out)
+{
+	copy_without(header, is_return_path, out);
+}
+
 /* --- submission --- */
 
 void header_complete(struct str header, const struct header_facts *facts, int64_t now_us,
 	struct str id, struct str host, struct buf *out)
 {
-	struct head_field f;
-	struct str rest = header;
 	if (!facts->date) {
 		buf_str(out, STR("Date: "));
 		date_rfc5322(now_us, out);
@@ -126,12 +149,9 @@ void header_complete(struct str header, const struct header_facts *facts, int64_
 	if (!facts->msgid) {
 		buf_fmt(out, "Message-ID: <%.*s@%.*s>\r\n", STR_ARG(id), STR_ARG(host));
 	}
-	if (!facts->bcc) {
+	if (facts->bcc) {
+		copy_without(header, is_bcc, out);
+	} else {
 		buf_str(out, header);
-		return;
 	}
-	while (head_next(&rest, &f)) {
-		if (!is_bcc(f.name)) { buf_str(out, f.whole); }
-	}
-	buf_str(out, STR("\r\n"));
 }

@@ -38,13 +38,16 @@ struct header_facts {
 	unsigned received;                   /* Received fields */
 	unsigned from;                       /* From fields */
 	struct str from_value, sender_value; /* of the first; empty when there is none */
-	bool sender, date, msgid, bcc;
+	bool sender, date, msgid, bcc, return_path;
 	struct str msgid_value;                    /* trimmed */
 	struct str list_id;                        /* RFC 2919, without brackets */
 	struct str delivered[TRACE_DELIVERED_MAX]; /* values of Delivered-To */
 	unsigned delivered_n;                      /* as many as there are */
 };
 void header_look(struct str header, struct header_facts *out);
+/* Copy the header to `out` without Return-Path: it is made at final delivery, from the envelope,
+   and not sent on (RFC 5321 4.4). All else stays octet for octet. */
+void header_without_return_path(struct str header, struct buf *out);
 /* A Delivered-To field names this recipient. */
 bool header_was_delivered_to(const struct header_facts *f, struct str rcpt);
 /* Copy the header (which ends with its empty line) to `out` without Bcc, and with Date and

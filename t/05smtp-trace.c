@@ -207,6 +207,30 @@ static void test_envelope(void)
 	envelope_free(e);
 }
 
+/* RFC 5321 4.4: it is made at final delivery, whatever came. */
+static void test_return_path(void)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{"\r\n", NULL},
+		{"From: x\r\n\r\n", NULL},
+		{"X-Return-Path: a\r\nReturn-Path-X: b\r\n\r\n", NULL},
+		{"Return-Path: <a@b>\r\nFrom: x\r\n\r\n", "From: x\r\n\r\n"},
+		{"A: b\r\nreturn-PATH :\r\n <a@b>\r\nB: \r\n c\r\nReturn-Path: d\r\n\r\n",
+			"A: b\r\nB: \r\n c\r\n\r\n"},
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct header_facts f;
+		struct buf out = {0};
+		header_look(str_of(cases[i].in), &f);
+		CHECK_INT(f.return_path, cases[i].out != NULL);
+		header_without_return_path(str_of(cases[i].in), &out);
+		CHECK_STR(buf_view(&out), str_of(cases[i].out ? cases[i].out : cases[i].in));
+		buf_fini(&out);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct tap_case table[] = {
@@ -215,6 +239,7 @@ int main(int argc, char **argv)
 		{"the end of the header", test_header_end},
 		{"what a header tells", test_look},
 		{"what submission adds", test_complete},
+		{"Return-Path from outside", test_return_path},
 		{"sessions per network", test_concurrency},
 		{"connections per minute", test_rate},
 		{"replies", test_reply},

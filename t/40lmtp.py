@@ -1,6 +1,7 @@
 """LMTP hand-over (RFC 2033), and who may speak for others: PROXY protocol 1 and 2 and XCLIENT, from listed peers only;
 against the binary, in both modes."""
 import re
+import smtplib
 import socket
 import ssl
 import struct
@@ -84,6 +85,14 @@ def test_hand_over(processes):
             ok(got[0].startswith(b"Return-Path: <s@far.test>\r\nDelivered-To: " + user.encode()) and b"with LMTP id" in got[0],
                f"LMTP: {user}: Return-Path, Delivered-To, Received", got[0][:600])
         is_equal(imap_messages(dev, FULL), [], "LMTP: the one over quota has none")
+    results = b"Authentication-Results: localhost; spf=pass\r\n" + MESSAGE
+    with Dev(processes=processes, users=dict.fromkeys((USER, BOB), "secret")) as dev:
+        for port, kind, user in ((dev.lmtp, smtplib.LMTP, USER), (dev.smtp, smtplib.SMTP, BOB)):
+            with kind(dev.host, port, timeout=60) as session:
+                session.sendmail("s@far.test", [user], results)
+        ok(b"\r\nAuthentication-Results: localhost; spf=pass\r\nFrom:" in imap_messages(dev, USER)[0],
+           "LMTP: results of the MTA in front, which is trusted, stay")
+        ok(b"spf=pass" not in imap_messages(dev, BOB)[0], "SMTP: results in our name are taken out")
     with Dev("--set", "smtp.lmtp_from=192.0.2.0/24", processes=processes) as dev, socket.create_connection((dev.host, dev.lmtp)) as s:
         ok(s.recv(100).startswith(b"554 5.7.1"), "LMTP: from listed networks only")
 

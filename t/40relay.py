@@ -357,6 +357,26 @@ def test_smtputf8(processes):
         ok("SMTPUTF8" not in smtp.wait(2)[1].mail_options, "and not for a message that does not need it", smtp.messages[1])
 
 
+def test_return_path():
+    """RFC 5321 4.4: made once, at final delivery; what comes with one is delivered and sent on without."""
+    message = mail("path")
+    foreign = b"Return-Path: <other@far.test>\r\n" + message.replace(b"Subject:", b"Return-Path:\r\n <more@far.test>\r\nSubject:")
+    with FakeSmtp() as smtp, house(route=f"127.0.0.1:{smtp.port}") as dev:
+        submit(dev, USER, ["x@far.test", "bob@example.test"], foreign)
+        command(dev, "alias", "add", "away@example.test", "y@far.test", "bob@example.test")
+        with smtplib.SMTP(dev.host, dev.smtp, timeout=60) as session:
+            session.sendmail("s@else.test", ["away@example.test"], foreign)
+        with smtplib.LMTP(dev.host, dev.lmtp, timeout=60) as session:
+            session.sendmail("s@else.test", ["bob@example.test"], foreign)
+        sent = smtp.wait(2)
+        ok(not [m for m in sent if b"return-path" in m.data.lower()], "Return-Path: not sent on", sent)
+        got = wait_messages(dev, "bob@example.test", 3)
+        is_equal([m.lower().count(b"return-path:") for m in got], [1] * 3, "Return-Path: one at final delivery")
+        is_equal([m.split(b"\r\n")[0] for m in got], [b"Return-Path: <" + s + b">" for s in (
+            USER.encode(), b"s@else.test", b"s@else.test")], "Return-Path: from the envelope")
+        is_equal({without_trace(m) for m in got + [m.data for m in sent]}, {message}, "Return-Path: all else is as it came")
+
+
 # --- again ---
 
 def test_retry(processes):
@@ -582,6 +602,7 @@ for mode in (False, True):
     test_smtputf8(mode)
 test_long_lines()
 test_binary()
+test_return_path()
 test_expiry()
 test_dsn()
 test_dsn_outside()
