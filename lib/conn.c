@@ -244,6 +244,13 @@ bool conn_has_input(const struct conn *c)
 	return unread(c) || recv(c->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
+bool conn_read_now(struct conn *c)
+{
+	size_t had = unread(c);
+	bool room = had < c->read_size;
+	return c->phase == OPEN && room && fill(c) && unread(c) > had;
+}
+
 void conn_eat(struct conn *c, size_t n)
 {
 	assert(n <= unread(c));

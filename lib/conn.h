@@ -42,6 +42,9 @@ void conn_set_peer(struct conn *c, const struct net_addr *a);
 /* Input. */
 struct str conn_in(const struct conn *c); /* what is buffered; valid until the step returns */
 void conn_eat(struct conn *c, size_t n);
+/* Read what has come by now, also from a peer that takes no more of our output: its last words.
+   True when something was there. */
+bool conn_read_now(struct conn *c);
 /* Has the peer sent something already, without waiting for it? */
 bool conn_has_input(const struct conn *c);
 /* Cut a line ended by CRLF (not counted in *line_out) of at most `max` octets without it; it is

@@ -93,16 +93,26 @@ static enum step lost(struct client *c, const char *status, const char *how)
 
 /* --- reading replies --- */
 
+/* 1 a whole reply has come, 0 not yet, < 0 it is none. A peer that closes may have told why. */
+static int reply_come(struct client *c)
+{
+	struct conn *conn = c->task.conn;
+	struct str line;
+	int rc = 0, whole = 0;
+	do {
+		while (!whole && (rc = conn_line(conn, LINE_MAX, &line)) == 1) {
+			whole = client_reply_line(&c->in, line);
+		}
+	} while (!whole && rc == 0 && conn_status(conn) != CONN_OPEN && conn_read_now(conn));
+	return rc < 0 ? rc : whole;
+}
+
 static enum step read_reply(struct task *t)
 {
 	struct client *c = client_of(t);
-	struct str line;
-	int rc = 0, whole = 0;
-	while (!whole && (rc = conn_line(t->conn, LINE_MAX, &line)) == 1) {
-		whole = client_reply_line(&c->in, line);
-	}
-	if (rc < 0 || whole < 0) { return lost(c, "4.5.0", "the server's reply is malformed"); }
-	if (whole) { return c->after(c); }
+	int rc = reply_come(c);
+	if (rc < 0) { return lost(c, "4.5.0", "the server's reply is malformed"); }
+	if (rc) { return c->after(c); }
 	switch (conn_status(t->conn)) {
 	case CONN_OPEN: return STEP_IN;
 	case CONN_TIMEOUT: return lost(c, "4.4.2", "timed out waiting for a reply");
@@ -180,19 +190,40 @@ static int fill_output(struct client *c)
 	return rc < 0 ? rc : c->offset == c->size;
 }
 
+/* It does not want to hear the rest. Whatever it says now, it has not taken the message; there is
+   no place for QUIT. */
+static enum step interrupted(struct client *c)
+{
+	if (c->in.code < 400) { return lost(c, "4.5.0", "the server replied too early"); }
+	(void)finish_all_by_reply(c);
+	return STEP_DONE;
+}
+
 static enum step send_body(struct task *t)
 {
 	struct client *c = client_of(t);
+	(void)conn_read_now(t->conn); /* seldom is there anything */
+	int rc = reply_come(c);
+	if (rc > 0) { return interrupted(c); }
+	if (rc < 0) { return lost(c, "4.5.0", "the server's reply is malformed"); }
 	if (conn_status(t->conn) != CONN_OPEN) {
 		return lost(c, "4.4.2", "the connection broke while sending the message");
 	}
 	conn_deadline(t->conn, BLOCK_US);
-	int rc = fill_output(c);
+	rc = fill_output(c);
 	if (rc < 0) { return lost(c, "4.3.0", "the stored message could not be read"); }
 	if (rc == 0) { return STEP_OUT; }
 	if (!c->fit.chunked) { return body_end(c); }
 	c->in_body = true;
 	return await(c, DOT_US, step_answered);
+}
+
+static enum step begin_body(struct client *c)
+{
+	client_reply_reset(&c->in); /* none is due before the end */
+	c->line_start = true;
+	c->task.step = send_body;
+	return STEP_MORE;
 }
 
 static enum step step_data_go(struct client *c)
@@ -202,17 +233,14 @@ static enum step step_data_go(struct client *c)
 	if (c->in.code != 354) {
 		return lost(c, "4.5.0", "the server did not ask for the message");
 	}
-	c->line_start = true;
-	c->task.step = send_body;
-	return STEP_MORE;
+	return begin_body(c);
 }
 
 static enum step send_message(struct client *c)
 {
 	if (c->fit.chunked) {
 		conn_fmt(c->task.conn, "BDAT %llu LAST\r\n", (unsigned long long)c->size);
-		c->task.step = send_body;
-		return STEP_MORE;
+		return begin_body(c);
 	}
 	conn_put(c->task.conn, STR("DATA\r\n"));
 	return await(c, DATA_US, step_data_go);

@@ -403,6 +403,75 @@ def test_retry(processes):
         wait_queue(dev)
 
 
+def test_interrupted(cert, key):
+    """A host that answers in the midst of the text and closes is believed; nothing is tried again for five days."""
+    for tls in (False, True):
+        with FakeSmtp(replies={"TEXT": ["552 5.3.4 too big for me", "451 4.3.1 no room"]}, cert=tls and cert, key=tls and key) as smtp, \
+                house(*NEVER, route=f"127.0.0.1:{smtp.port}") as dev:
+            large = mail("large") + b"0123456789 123456789 123456789 123456789 123456789 123456789\r\n" * 300000
+            name = "TLS" if tls else "in the clear"
+            submit(dev, USER, ["x@far.test"], large)
+            fields = parts(bounces(dev)[0])[1][1]
+            is_equal((fields["Status"], fields["Diagnostic-Code"]), ("5.3.4", "smtp; 552 5.3.4 too big for me"),
+                     f"a 552 in the midst of the text, {name}: bounces")
+            submit(dev, USER, ["x@far.test"], large)
+            wait_reply(dev, "^451 4.3.1 no room")
+            is_equal(smtp.messages, [], f"a 451 in the midst of the text, {name}: told as it was said")
+
+
+def test_other_hosts():
+    """RFC 5321 5.1, RFC 7504: who is asked next, and when there is no next."""
+    with FakeDns() as dns, FakeSmtp(host="127.0.0.2") as two, FakeSmtp(host="127.0.0.3", port=two.port) as three, \
+            FakeSmtp(host="127.0.0.4", port=two.port) as four, house("--set", f"relay.port={two.port}", *NEVER, dns=dns.address) as dev:
+        for n in (2, 3, 4):
+            dns.add(f"mx{n}.far.test", "A", f"127.0.0.{n}")
+            dns.add("far.test", "MX", n, f"mx{n}.far.test")
+
+        def send(*to, name):
+            submit(dev, USER, list(to), mail(name))
+        two.replies["RCPT"] = ["451 4.7.1 greylisted"]
+        send("x@far.test", name="rcpt")
+        is_equal(three.wait(1)[0].recipients, ["x@far.test"], "451 to RCPT: another host takes it")
+        two.replies["."] = ["451 4.3.0 later"]
+        send("x@far.test", name="dot")
+        is_equal(three.wait(2)[1].recipients, ["x@far.test"], "451 to the text: another host takes it")
+        wait_queue(dev)
+        two.replies["RCPT"] = lambda a: "451 4.2.1 later" if a.startswith("y") else None
+        send("x@far.test", "y@far.test", name="some")
+        wait_reply(dev, "^451 4.2.1")
+        is_equal((two.wait(1)[0].recipients, len(three.messages)), (["x@far.test"], 2),
+                 "451 to one of two: what was answered is kept, the other waits")
+        command(dev, "queue", "drop", "all")
+        two.replies["RCPT"] = three.replies["RCPT"] = four.replies["RCPT"] = ["451 4.2.1 later"] * 9
+        send("z@far.test", name="two")
+        wait_reply(dev, "^451 4.2.1")
+        is_equal([("RCPT", "z@far.test") in s.commands for s in (two, three, four)], [True, True, False],
+                 "451 from two hosts: then it waits")
+        command(dev, "queue", "drop", "all")
+        for s in (two, three, four):
+            s.replies = {"CONNECT": ["521 5.3.2 no mail here"]}
+        send("x@far.test", name="none")
+        fields = parts(bounces(dev)[0])[1][1]
+        is_equal((fields["Action"], fields["Status"]), ("failed", "5.3.2"), "521 from all hosts: bounces at once")
+        two.replies, three.replies = {"CONNECT": ["521 5.3.2 no mail here"]}, {"EHLO": ["521 5.3.2 nor here"]}
+        four.replies = {"CONNECT": ["554 5.7.1 not you"]}
+        send("x@far.test", name="may")
+        wait_reply(dev, "^554 5.7.1 not you")
+        ok(True, "521 from two, 554 from the third: tried again")
+
+
+def test_limits():
+    """RFC 9422: what a host says of its limits is kept."""
+    for limits, want in (("LIMITS RCPTMAX=2", [2, 2, 1]), ("LIMITS RCPTDOMAINMAX=1", [2, 3])):
+        with FakeSmtp(extensions=[*FakeSmtp.EXTENSIONS, limits]) as smtp, house(*NEVER, route=f"127.0.0.1:{smtp.port}") as dev:
+            to = ["a@one.test", "b@two.test", "c@one.test", "d@two.test", "e@two.test"]
+            submit(dev, USER, to, mail("limits"))
+            got = smtp.wait(len(want))
+            is_equal([len(m.recipients) for m in got], want, f"{limits}: as many transactions as it takes, at once")
+            is_equal(sorted(r for m in got for r in m.recipients), to, f"{limits}: each recipient once")
+            wait_queue(dev)
+
+
 def test_expiry():
     with FakeSmtp(replies={"RCPT": ["451 4.2.1 later"] * 99}) as smtp, house(
             *SOON, "--set", "relay.lifetime=3s", "--set", "relay.delay_warning=1s", route=f"127.0.0.1:{smtp.port}") as dev:
@@ -596,6 +665,9 @@ with tempfile.TemporaryDirectory() as folder:
         test_kill(mode)
     test_route_refused(*pair)
     test_starttls(*pair)
+    test_interrupted(*pair)
+test_other_hosts()
+test_limits()
 test_old_servers()
 for mode in (False, True):
     test_eight_bits(mode)

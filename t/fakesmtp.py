@@ -24,8 +24,9 @@ class Received:
 class FakeSmtp:
     """Listens on a loopback port of its own. `replies` maps a verb ("CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "." for
     the end of data, ...) to a list consumed one entry per use; an entry is a reply, None for the normal reply, CLOSE
-    to drop the connection without a word, ("delay", seconds) to wait and then reply normally. For "MAIL" and "RCPT" a
-    callable that takes the address and returns one of these will do instead of the list.
+    to drop the connection without a word, ("delay", seconds) to wait and then reply normally. "TEXT" is a reply in the
+    midst of a message, after which the connection closes. For "MAIL" and "RCPT" a callable that takes the address and
+    returns one of these will do instead of the list.
 
         with FakeSmtp(replies={"RCPT": ["451 4.2.1 later"]}) as smtp: ... smtp.wait(1)[0].data
     """
@@ -200,6 +201,11 @@ class Session:
     def do_data(self, rest):
         if not self.answer("DATA", "354 go" if self.recipients else "503 5.5.1 no recipients"):
             return
+        early = self.server.scripted("TEXT")
+        if early:
+            self.line()
+            self.say(early)
+            raise EOFError
         lines = []
         while (line := self.line()) != b".":
             lines.append((line[1:] if line.startswith(b".") else line) + b"\r\n")
