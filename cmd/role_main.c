@@ -117,7 +117,7 @@ static int become(const struct host *h, struct err *e)
 	if (h->uid && setresuid(h->uid, h->uid, h->uid) < 0) {
 		return err_set(e, ERR_IO, "cannot become user %u", h->uid);
 	}
-	prctl(PR_SET_PDEATHSIG, SIGTERM); /* the kernel forgets it with the old user */
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* the kernel forgets it with the old user */
 	return 0;
 }
 
@@ -203,9 +203,11 @@ int cmd_role(const struct command *c, int argc, char **argv)
 	if (!h.ops) { return command_fail(c, EX_USAGE, "started by the supervisor only"); }
 	fault_role(h.ops->name);
 	prctl(PR_SET_NAME, h.ops->name);
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	signal(SIGINT,
-		SIG_IGN); /* a terminal's ^C goes to the supervisor, which stops us in order */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* ^C of a terminal, systemd and container engines mean the supervisor but reach all of its
+	 * processes; it stops us in order. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	roles_register();
 	h.loop = loop_new();

@@ -300,7 +300,7 @@ static void on_down(void *ctx, struct link *l)
 	struct child *c = ctx;
 	if (c->link != l) { return; }
 	drop_link(c);
-	if (c->pid && c->was_ready && !c->told_stop) { kill(c->pid, SIGTERM); }
+	if (c->pid && c->was_ready && !c->told_stop) { kill(c->pid, SIGKILL); }
 }
 
 static const struct link_ops link_ops = {.handle = on_message, .down = on_down};

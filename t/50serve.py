@@ -18,8 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from crash import Delivering, Mutator, Submitting, content, imap_open
-from posthouse import (Dev, FakeSmtp, binary, diag, done, fetch_messages, imap_login, is_equal, ok, role_pid, skip,
-                       smtp_send, submit, tls_context, wait_for)
+from posthouse import (Dev, FakeSmtp, binary, children_of, diag, done, fetch_messages, imap_login, is_equal, ok,
+                       role_pid, skip, smtp_send, submit, tls_context, wait_for)
 from serving import Serve
 
 USER = "u@example.test"
@@ -100,10 +100,13 @@ def check_mail(server, name):
 
 
 def check_stop(server, name):
-    """SIGTERM in the middle of a message: it gets its answer, who watches gets a BYE, and then it is over."""
+    """SIGTERM in the middle of a message, to all processes as systemd does it: it gets its answer, who watches gets a
+    BYE, and then it is over."""
     slow = Slow(server, f"{name}-slow")
     idle = smtplib.SMTP(server.host, server.smtp, timeout=60)
     idle.ehlo("idle.test")
+    for pid in children_of(server.process.pid):
+        os.kill(pid, signal.SIGTERM)
     server.signal(signal.SIGTERM)
     ok(slow.idle_line(rb"\* BYE "), f"{name}: BYE to IDLE")
     is_equal(idle.getreply()[0], 421, f"{name}: 421 to a session that waits")
