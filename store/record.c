@@ -211,6 +211,8 @@ static bool value_fits(enum table tb, const void *rec)
 		       is_modseq(mb->highestmodseq);
 	case TB_MNAME: return ((const struct rec_mname *)rec)->mid < UINT32_MAX;
 	case TB_MSG: return is_id(m->oid, UINT64_MAX) && is_modseq(m->modseq);
+	case TB_OBJ:
+		return ((const struct rec_obj *)rec)->sha256.n == sizeof((struct obj *)0)->sha256;
 	case TB_Q: return is_id(((const struct queue_item *)rec)->oid, UINT64_MAX);
 	default: return true;
 	}
@@ -237,7 +239,7 @@ int rec_unpack(enum table tb, struct str key, MDB_val v, struct arena *copy, voi
 		.header_len = r.header_len,
 		.received_us = r.received_us,
 		.top_len = r.top_len};
-	memcpy(o->sha256, r.sha256.p, MIN(r.sha256.n, sizeof o->sha256));
+	memcpy(o->sha256, r.sha256.p, sizeof o->sha256);
 	return 0;
 }
 
