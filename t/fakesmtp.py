@@ -73,6 +73,9 @@ class FakeSmtp:
                 raise TimeoutError(f"{len(self.messages)} of {count} messages after {deadline_s} s")
             return list(self.messages)
 
+    def answered(self):
+        """The reply to a message has been sent; for tests that look at this moment."""
+
     def _accept(self):
         while not self.stopping:
             try:
@@ -238,6 +241,7 @@ class Session:
             time.sleep(want[1])
             want = None
         self.say(want or "250 2.0.0 taken")
+        self.server.answered()
 
     def do_rset(self, rest):
         self.reset()
