@@ -15,17 +15,29 @@
 #include "lib/idn.h"
 #include "smtp/path.h"
 
-const char *const config_default = "/etc/posthouse.conf";
-
 enum { ADMIN_TIMEOUT_S = 60 };
+
+const char *config_default(void)
+{
+	const char *named = getenv("POSTHOUSE_CONFIG");
+	return named && *named ? named : "/etc/posthouse.conf";
+}
+
+int config_load(struct conf *c, const char *path, struct err *e)
+{
+	int rc = conf_load(c, path, e);
+	struct err why = *e;
+	return rc == ERR_GONE ? err_set(e, rc, "%s (posthouse init DOMAIN writes one)", why.text)
+			      : rc;
+}
 
 /* The configuration is optional when --data says where the store is. */
 int admin_conf(const struct command *c, const struct admin_options *o, struct conf **out)
 {
 	struct err e = {0};
-	const char *path = o->config ? o->config : config_default;
+	const char *path = o->config ? o->config : config_default();
 	*out = roles_conf_new();
-	if ((o->config || !o->data) && conf_load(*out, path, &e) < 0) {
+	if ((o->config || !o->data) && config_load(*out, path, &e) < 0) {
 		return command_fail(c, EX_CONFIG,
 			"%s\n(--config FILE names another configuration, --data DIR the store "
 			"itself)",

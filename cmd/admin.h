@@ -61,4 +61,8 @@ int admin_domain(struct admin *a, const char *text, struct str *out);
 /* The same for commands without a struct admin: 0 or ERR_SYNTAX, nobody is told. */
 int address_normalise(struct str text, struct arena *a, struct str *out);
 
-extern const char *const config_default;
+/* Where the configuration is unless --config says: what POSTHOUSE_CONFIG names (the container sets
+   it), else /etc/posthouse.conf. */
+const char *config_default(void);
+/* conf_load for commands: where there is no file it also tells what writes one. */
+int config_load(struct conf *c, const char *path, struct err *e);

@@ -37,6 +37,15 @@ static void bad(struct findings *f, const char *what)
 	printf("WRONG %s\n", what);
 }
 
+/* By tls_make_certificate, and so trusted by nobody who was not given its CA. */
+static bool made_here(const X509 *cert)
+{
+	char issuer[64];
+	return X509_NAME_get_text_by_NID(
+		       X509_get_issuer_name(cert), NID_commonName, issuer, sizeof issuer) > 0 &&
+	       strcmp(issuer, TLS_OWN_CA) == 0;
+}
+
 /* Does the certificate name the host, and how long is it valid? */
 static void check_certificate(struct findings *f, const struct plan *p)
 {
@@ -63,7 +72,8 @@ static void check_certificate(struct findings *f, const struct plan *p)
 		snprintf(text, sizeof text, "tls.certificate ends in %d days: renew it", days);
 		bad(f, text);
 	} else {
-		snprintf(text, sizeof text, "certificate for %s, valid %d more days", name, days);
+		snprintf(text, sizeof text, "certificate for %s, valid %d more days%s", name, days,
+			made_here(cert) ? "; nobody else trusts its CA, which posthouse made" : "");
 		good(text);
 	}
 	X509_free(cert);
@@ -144,7 +154,9 @@ static int run(const struct command *c, int argc, char **argv)
 		if (plan_hostname(p, &e) < 0 || plan_load_files(p, &e) < 0) {
 			bad(&f, e.text);
 		} else if (p->cert.n == 0 || p->key.n == 0) {
-			bad(&f, "tls.certificate and tls.key are missing: posthouse init DOMAIN");
+			bad(&f, "tls.certificate and tls.key are not set: they name the PEM files "
+				"of "
+				"a certificate and its key");
 		} else {
 			check_certificate(&f, p);
 		}

@@ -1,6 +1,8 @@
 /* Rows of the listen, tls and run sections. */
 #include "cmd/cmd_conf.h"
 
+#include "lib/net.h"
+
 const char *const listen_names[LISTEN_N] = {
 	[LISTEN_SMTP] = "smtp",
 	[LISTEN_SUBMISSION] = "submission",
@@ -32,10 +34,17 @@ enum role_id listen_role(enum listen_kind kind)
 	return by_kind[kind];
 }
 
+static bool is_address(struct str text)
+{
+	struct net_addr a;
+	return net_addr_parse(text, 1, &a) == 0;
+}
+
 #define ON(kind, what, value) \
 	{ \
 		.name = what, .type = CONF_LIST, .offset = offsetof(struct listen_conf, on[kind]), \
-		.max = 100, .def = value, .at_start = true, \
+		.max = 100, .def = value, .at_start = true, .valid = is_address, \
+		.form = "ADDRESS, ADDRESS:PORT or *, as [::1]:2525", \
 		.help = "Addresses to serve " what " on, as 192.0.2.1, [::1]:2525 or *; empty = " \
 			"nowhere." \
 	}

@@ -13,7 +13,7 @@
 #include "lib/idn.h"
 
 struct init {
-	const char *config, *data, *hostname, *password;
+	const char *config, *data, *hostname, *password, *user;
 };
 static const struct option_row options[] = {
 	{"config", OPTION_STR, offsetof(struct init, config), "FILE",
@@ -24,6 +24,8 @@ static const struct option_row options[] = {
 		"name of this host; default: mail.DOMAIN"},
 	{"password", OPTION_STR, offsetof(struct init, password), "TEXT",
 		"of the first account, postmaster@DOMAIN; default: one is made and printed"},
+	{"user", OPTION_STR, offsetof(struct init, user), "NAME",
+		"system account that owns the mail, for run.user; default: posthouse"},
 };
 
 struct work {
@@ -31,6 +33,7 @@ struct work {
 	char domain[256], hostname[256], data[3000];
 	char cert[4096], key[4096], ca[4096];
 	char password[32];
+	bool kept_keys, kept_account; /* were there before */
 };
 
 static void make_password(char out[32])
@@ -61,15 +64,18 @@ static int write_config(const struct work *w, struct err *e)
 		"    key = %s\n"
 		"}\n",
 		w->hostname, w->data, w->cert, w->key);
+	if (w->o->user) { buf_fmt(&text, "run {\n    user = \"%s\"\n}\n", w->o->user); }
 	int rc = file_write(w->o->config, buf_view(&text), 0644, e);
 	buf_fini(&text);
 	return rc;
 }
 
-static int write_keys(const struct work *w, struct err *e)
+static int write_keys(struct work *w, struct err *e)
 {
 	struct str names[] = {str_of(w->hostname), str_of(w->domain)};
 	struct buf ca = {0}, cert = {0}, key = {0};
+	w->kept_keys = exists(w->key) && exists(w->cert);
+	if (w->kept_keys) { return 0; }
 	int rc = tls_make_certificate(names, COUNT(names), &ca, &cert, &key, e);
 	if (rc == 0) { rc = file_write(w->key, buf_view(&key), 0600, e); }
 	if (rc == 0) { rc = file_write(w->cert, buf_view(&cert), 0644, e); }
@@ -81,7 +87,7 @@ static int write_keys(const struct work *w, struct err *e)
 	return rc;
 }
 
-static int write_store(const struct work *w, struct err *e)
+static int write_store(struct work *w, struct err *e)
 {
 	struct store *s;
 	struct buf secret = {0};
@@ -99,31 +105,55 @@ static int write_store(const struct work *w, struct err *e)
 		.login = str_make(login, (size_t)n), .secret = buf_view(&secret)};
 	rc = store_apply(s, &OP_DOMAIN_SET, &dom, NULL, NULL);
 	if (rc == 0) { rc = store_apply(s, &OP_ACCT_ADD, &acct, NULL, NULL); }
-	if (rc < 0 && rc != ERR_EXISTS) {
+	w->kept_account = rc == ERR_EXISTS;
+	if (rc < 0 && !w->kept_account) {
 		err_set(e, rc, "%s: the first account was not made: %s", w->data, err_name(rc));
 	}
 	store_close(s);
 	buf_fini(&secret);
-	return rc == ERR_EXISTS ? 0 : rc;
+	return w->kept_account ? 0 : rc;
+}
+
+static void record(const struct work *w, const char *prefix, bool host, const char *value)
+{
+	char name[600];
+	snprintf(name, sizeof name, "%s%s.", prefix, host ? w->hostname : w->domain);
+	printf("  %-*s  %s\n", (int)MAX(strlen(w->hostname), strlen(w->domain)) + 19, name, value);
+}
+
+static void tell_records(const struct work *w)
+{
+	char value[800];
+	printf("Publish in the DNS of %s, with your addresses:\n\n", w->domain);
+	record(w, "", true, "A     192.0.2.1");
+	record(w, "", true, "AAAA  2001:db8::1");
+	snprintf(value, sizeof value, "MX    10 %s.", w->hostname);
+	record(w, "", false, value);
+	record(w, "", false, "TXT   \"v=spf1 mx -all\"");
+	snprintf(value, sizeof value, "TXT   \"v=DMARC1; p=none; rua=mailto:postmaster@%s\"",
+		w->domain);
+	record(w, "_dmarc.", false, value);
+	snprintf(value, sizeof value, "SRV   0 1 465 %s.", w->hostname);
+	record(w, "_submissions._tcp.", false, value);
+	snprintf(value, sizeof value, "SRV   0 1 993 %s.", w->hostname);
+	record(w, "_imaps._tcp.", false, value);
+	printf("\nand ask your provider for the reverse name %s of the address.\n\n", w->hostname);
 }
 
 static void tell(const struct work *w)
 {
-	printf("Written: %s, %s (and its key), the store in %s.\n\n"
-	       "First account   postmaster@%s, password %s\n\n"
-	       "Publish in the DNS of %s, with your addresses:\n\n"
-	       "  %s.    A      192.0.2.1\n"
-	       "  %s.    AAAA   2001:db8::1\n"
-	       "  %s.    MX     10 %s.\n"
-	       "  %s.    TXT    \"v=spf1 mx -all\"\n"
-	       "  _dmarc.%s.    TXT    \"v=DMARC1; p=none; rua=mailto:postmaster@%s\"\n"
-	       "  _submissions._tcp.%s.  SRV  0 1 465 %s.\n"
-	       "  _imaps._tcp.%s.        SRV  0 1 993 %s.\n\n"
-	       "and ask your provider for the reverse name %s of the address.\n\n"
-	       "Then: posthouse check, posthouse serve, posthouse user add NAME@%s\n",
-		w->o->config, w->cert, w->data, w->domain, w->password, w->domain, w->hostname,
-		w->hostname, w->domain, w->hostname, w->domain, w->domain, w->domain, w->domain,
-		w->hostname, w->domain, w->hostname, w->hostname, w->domain);
+	printf("Written         %s\n", w->o->config);
+	printf("Certificate     %s%s\n", w->cert,
+		w->kept_keys ? ", as it was"
+			     : ", signed by a CA of its own (ca.pem) that nobody else trusts");
+	if (w->kept_account) {
+		printf("First account   postmaster@%s, with the password it has already\n\n",
+			w->domain);
+	} else {
+		printf("First account   postmaster@%s, password %s\n\n", w->domain, w->password);
+	}
+	tell_records(w);
+	printf("Then: posthouse check, posthouse serve, posthouse user add NAME@%s\n", w->domain);
 }
 
 /* The data belongs to the account that the roles run as. */
@@ -131,7 +161,8 @@ static int give_away(const struct work *w, struct err *e)
 {
 	struct plan p = {.processes = true, .conf = roles_conf_new()};
 	snprintf(p.data, sizeof p.data, "%s", w->data);
-	int rc = plan_users(&p, false, e);
+	int rc = w->o->user ? conf_set(p.conf, STR("run.user"), str_of(w->o->user), e) : 0;
+	if (rc == 0) { rc = plan_users(&p, false, e); }
 	if (rc == 0) { rc = plan_data(&p, e); }
 	plan_fini(&p);
 	return rc;
@@ -183,7 +214,7 @@ static int fill(const struct command *c, struct work *w, const char *domain)
 
 static int run(const struct command *c, int argc, char **argv)
 {
-	struct init o = {.config = config_default};
+	struct init o = {.config = config_default()};
 	struct work *w = xnew(struct work);
 	const char *args[ARGS_MAX];
 	struct err e = {0};

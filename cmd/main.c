@@ -24,12 +24,12 @@ int main(int argc, char **argv)
 		printf("posthouse %s\n", POSTHOUSE_VERSION);
 		return EX_OK;
 	}
-	if (strcmp(argv[1], "--help") == 0) {
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
 		return command_help.run(&command_help, argc - 2, argv + 2);
 	}
 	const struct command *c = command_by_name(argv[1]);
 	if (!c) { return command_unknown(argv[1]); }
-	if (argc > 2 && strcmp(argv[2], "--help") == 0) {
+	if (argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
 		command_usage(c, true);
 		return EX_OK;
 	}

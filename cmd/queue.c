@@ -40,13 +40,13 @@ static void print_rcpt(const struct queue_rcpt *r, bool json, bool first)
 		buf_fini(&out);
 	} else {
 		struct buf said = {0};
-		printf("    to %.*s  %s, %u tries, %s\n", STR_ARG(r->rcpt),
-			r->held ? "held" : "next try", r->tries,
-			r->held ? "until released" : buf_cstr(&next));
+		printf("    to %.*s  %u %s, %s%s\n", STR_ARG(r->rcpt), r->tries,
+			r->tries == 1 ? "try" : "tries", r->held ? "held until released" : "next ",
+			r->held ? "" : buf_cstr(&next));
 		buf_plain(&said, r->last_reply);
 		if (said.n) {
-			printf("       %.*s said: %.*s\n", STR_ARG(r->last_host),
-				STR_ARG(buf_view(&said)));
+			printf("       %.*s%s%.*s\n", STR_ARG(r->last_host),
+				r->last_host.n ? ": " : "", STR_ARG(buf_view(&said)));
 		}
 		buf_fini(&said);
 	}
@@ -126,21 +126,31 @@ static int show(struct admin *a, uint64_t qid, bool json)
 		      : EX_OK;
 }
 
-static int edit(struct admin *a, uint64_t qid, uint8_t action)
+struct edit {
+	const char *name, *done;
+	uint8_t action;
+};
+static const struct edit edits[] = {{"retry", "tried again now", QUEUE_RETRY},
+	{"hold", "held", QUEUE_HOLD}, {"release", "released", QUEUE_RELEASE},
+	{"drop", "dropped", QUEUE_DROP}};
+
+static int edit(struct admin *a, uint64_t qid, const struct edit *how)
 {
-	struct op_queue_edit op = {qid, action};
+	char id[ID_TEXT];
+	struct op_queue_edit op = {qid, how->action};
 	struct op_count_reply count = {0};
 	int rc = admin_apply(a, &OP_QUEUE_EDIT, &op, &count);
 	if (rc < 0) {
 		return command_fail(a->command, command_status(rc), "%s",
 			rc == ERR_GONE ? "no such message in the queue" : err_name(rc));
 	}
-	printf("%" PRIu64 " recipients\n", count.count);
+	printf("%s  %" PRIu64 " %s %s\n", id_text(qid, id), count.count,
+		count.count == 1 ? "recipient" : "recipients", how->done);
 	return EX_OK;
 }
 
 /* "all": every message. */
-static int edit_all(struct admin *a, uint8_t action)
+static int edit_all(struct admin *a, const struct edit *how)
 {
 	uint64_t qid = 0;
 	int status = EX_OK;
@@ -150,19 +160,14 @@ static int edit_all(struct admin *a, uint8_t action)
 		if (admin_snap(a, &sn) < 0) { return EX_TEMPFAIL; }
 		int rc = snap_queue_item_next(&sn, qid, &a->arena, &it);
 		snap_end(&sn);
+		if (rc == ERR_GONE && qid == 0) { printf("The queue is empty.\n"); }
 		if (rc < 0) { return rc == ERR_GONE ? status : command_status(rc); }
 		qid = it.qid;
-		int one = edit(a, qid, action);
+		int one = edit(a, qid, how);
 		status = one ? one : status;
 		arena_reset(&a->arena);
 	}
 }
-
-static const struct {
-	const char *name;
-	uint8_t action;
-} edits[] = {{"retry", QUEUE_RETRY}, {"hold", QUEUE_HOLD}, {"release", QUEUE_RELEASE},
-	{"drop", QUEUE_DROP}};
 
 static int act(struct admin *a, const char **args, int n, bool json)
 {
@@ -177,7 +182,7 @@ static int act(struct admin *a, const char **args, int n, bool json)
 	if (one && strcmp(args[0], "show") == 0) { return show(a, qid, json); }
 	for (size_t i = 0; n == 2 && i < COUNT(edits); i++) {
 		if (strcmp(args[0], edits[i].name) != 0) { continue; }
-		return all ? edit_all(a, edits[i].action) : edit(a, qid, edits[i].action);
+		return all ? edit_all(a, &edits[i]) : edit(a, qid, &edits[i]);
 	}
 	return command_fail(
 		a->command, EX_USAGE, "written: posthouse queue %s", a->command->arguments);

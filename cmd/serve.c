@@ -37,15 +37,15 @@ static int refuse_dev_rows(const struct plan *p, struct err *e)
 
 static int load(const struct serve *s, struct plan *p, struct err *e)
 {
-	int rc = conf_load(p->conf, s->config, e);
+	int rc = config_load(p->conf, s->config, e);
 	if (rc == 0) { rc = refuse_dev_rows(p, e); }
 	if (rc == 0) { rc = smtp_conf_sound(p->conf, e); }
 	if (rc == 0) { rc = plan_hostname(p, e); }
 	const struct tls_conf *tls = conf_get(p->conf, &tls_conf_section);
 	if (rc == 0 && (!tls->certificate.n || !tls->key.n)) {
 		return err_set(e, ERR_SYNTAX,
-			"%s: tls.certificate and tls.key are missing; posthouse init DOMAIN makes "
-			"both",
+			"%s: tls.certificate and tls.key are not set: they name the PEM files of a "
+			"certificate and its key",
 			s->config);
 	}
 	if (rc == 0) { rc = plan_load_files(p, e); }
@@ -85,7 +85,7 @@ static int run(const struct command *c, int argc, char **argv)
 	const char *args[ARGS_MAX];
 	struct err e = {0};
 	int status = EX_USAGE;
-	s->config = config_default;
+	s->config = config_default();
 	int n = options_read(c, argc, argv, s, args);
 	if (n > 0) { command_fail(c, 0, "takes no arguments; what is '%s'?", args[0]); }
 	s->plan.conf = roles_conf_new();

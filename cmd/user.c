@@ -182,8 +182,8 @@ static void print_one(const struct acct *ac, bool json, bool first)
 		fwrite(out.p, 1, out.n, stdout);
 		buf_fini(&out);
 	} else {
-		printf("%-40.*s %10" PRIu64 " messages %14" PRIu64 " octets", STR_ARG(ac->login),
-			ac->used_msgs, ac->used_bytes);
+		printf("%-40.*s %10" PRIu64 " %-8s %14" PRIu64 " octets", STR_ARG(ac->login),
+			ac->used_msgs, ac->used_msgs == 1 ? "message" : "messages", ac->used_bytes);
 		if (ac->quota_bytes) { printf(" of %" PRIu64, ac->quota_bytes); }
 		printf("%s\n", ac->disabled ? "  disabled" : "");
 	}
@@ -221,6 +221,9 @@ static int act(const struct command *c, const struct user *u, const char **args,
 	size_t which = COUNT(actions);
 	for (size_t i = 0; n == 2 && i < COUNT(actions); i++) {
 		if (strcmp(args[0], actions[i].name) == 0) { which = i; }
+	}
+	if (n == 3 && strcmp(args[0], "quota") == 0) {
+		return command_fail(c, EX_USAGE, "the size is written --quota %s", args[2]);
 	}
 	if (!listing && which == COUNT(actions)) {
 		return command_fail(c, EX_USAGE, "written: posthouse user %s", c->arguments);

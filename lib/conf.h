@@ -33,6 +33,10 @@ struct conf_row {
 	const char *help; /* one sentence; the man page is checked against it */
 	const char *const *choices;
 	bool at_start; /* counts from the start only: a reload changes nothing */
+	/* Strings and items of lists: whether the text has the right form, and that form in words
+	   for the error. NULL = any text. */
+	bool (*valid)(struct str text);
+	const char *form;
 	bool secret; /* left out when the conf is packed for a role that does not own the section */
 };
 

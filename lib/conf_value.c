@@ -198,7 +198,11 @@ static int check_str(const struct conf_row *row, struct str text, struct err *e)
 	if (memchr(text.p, '\0', text.n)) {
 		return err_set(e, ERR_SYNTAX, "a NUL octet is not allowed");
 	}
-	if (text.n >= row->min && (!row->max || text.n <= row->max)) { return 0; }
+	if (text.n >= row->min && (!row->max || text.n <= row->max)) {
+		if (text.n == 0 || !row->valid || row->valid(text)) { return 0; }
+		buf_str(&allowed, str_of(row->form));
+		return refuse(ERR_SYNTAX, text, "is not understood; allowed", &allowed, e);
+	}
 	put_range(row, 1, put_plain, &allowed);
 	buf_str(&allowed, STR(" octets"));
 	return refuse(

@@ -1,6 +1,15 @@
 /* Rows of the dns section. */
 #include "lib/dns_conf.h"
 
+#include "lib/net.h"
+
+static bool is_forward(struct str text)
+{
+	struct net_addr a;
+	return str_eq(text, STR("none")) || str_eq(text, STR("roots")) ||
+	       net_addr_parse(text, 53, &a) == 0;
+}
+
 #define ROW(key, conf_type, member, ...) \
 	{ \
 		.name = key, .type = conf_type, .offset = offsetof(struct dns_section, member), \
@@ -9,7 +18,8 @@
 	}
 
 static const struct conf_row rows[] = {
-	ROW("forward", CONF_STR, forward, .max = 80, .def = "",
+	ROW("forward", CONF_STR, forward, .max = 80, .def = "", .valid = is_forward,
+		.form = "an address with a port, as 192.0.2.1:53, or roots or none",
 		.help = "Address and port of the only resolver to ask, as 192.0.2.1:53; roots = "
 			"ask the root servers; none = look nothing up; empty = those of "
 			"/etc/resolv.conf."),

@@ -2,6 +2,20 @@
    role. */
 #include "lib/role.h"
 
+/* Letters, digits and hyphens between dots: it is said in greetings and trace lines. */
+static bool is_host_name(struct str text)
+{
+	char before = '.';
+	for (size_t i = 0; i < text.n; before = text.p[i++]) {
+		bool edge = text.p[i] == '.' || text.p[i] == '-';
+		if (!edge && !ascii_alpha(text.p[i]) && !ascii_digit(text.p[i])) { return false; }
+		if (edge && (before == '.' || (text.p[i] == '.' && before == '-'))) {
+			return false;
+		}
+	}
+	return before != '.' && before != '-';
+}
+
 #define ROW(key, conf_type, member, ...) \
 	{ \
 		.name = key, .type = conf_type, .offset = offsetof(struct top_conf, member), \
@@ -11,7 +25,8 @@
 static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
 
 static const struct conf_row rows[] = {
-	ROW("hostname", CONF_STR, hostname, .max = 253, .def = "",
+	ROW("hostname", CONF_STR, hostname, .max = 253, .def = "", .valid = is_host_name,
+		.form = "the full name of a host, as mail.example.org",
 		.help = "Full name of this host, as it greets and signs trace lines; empty = the "
 			"system's name."),
 	ROW("data", CONF_STR, data, .min = 1, .max = 4095, .def = "/var/lib/posthouse",

@@ -238,7 +238,7 @@ int tls_make_certificate(const struct str *names, size_t n, struct buf *ca_pem,
 		EVP_PKEY_free(key);
 		return failed(e, "cannot make a key");
 	}
-	X509 *ca = new_cert(ca_key, "posthouse CA", 3650), *cert = new_cert(key, "posthouse", 825);
+	X509 *ca = new_cert(ca_key, TLS_OWN_CA, 3650), *cert = new_cert(key, "posthouse", 825);
 	put_names(names, n, &san);
 	X509_set_issuer_name(ca, X509_get_subject_name(ca));
 	add_extension(ca, ca, NID_basic_constraints, "critical,CA:TRUE");

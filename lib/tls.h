@@ -19,6 +19,7 @@ void tls_put(struct tls_ctx *c); /* NULL is fine */
 /* Ticket keys survive a reload: copy them from the old context. */
 void tls_share_tickets(struct tls_ctx *to, const struct tls_ctx *from);
 
+#define TLS_OWN_CA "posthouse CA" /* its name */
 /* For `dev` and `init`: a CA and a certificate for `names` (host names or addresses) signed by it,
    ECDSA P-256. All three outputs are PEM. */
 int tls_make_certificate(const struct str *names, size_t n, struct buf *ca_pem,

@@ -2,6 +2,14 @@
 #include "smtp/relay_conf.h"
 
 #include "smtp/role.h"
+#include "smtp/route.h"
+
+static bool is_route(struct str text)
+{
+	struct str host;
+	uint16_t port = 1;
+	return route_text(text, &host, &port) == 0;
+}
 
 #define ROW(key, conf_type, member, ...) \
 	{ \
@@ -12,7 +20,8 @@
 static const char *const tls_words[] = {"may", "must", "verify", NULL};
 
 static const struct conf_row rows[] = {
-	ROW("route", CONF_STR, route, .max = 300, .def = "",
+	ROW("route", CONF_STR, route, .max = 300, .def = "", .valid = is_route,
+		.form = "HOST:PORT, as mail.example.org:587",
 		.help = "HOST:PORT that takes all outgoing mail; empty = by the MX records of each "
 			"domain."),
 	ROW("user", CONF_STR, user, .max = 320, .def = "",

@@ -1,8 +1,17 @@
 /* Rows of the smtp section. */
 #include "smtp/smtp_conf.h"
 
+#include "lib/net.h"
 #include "smtp/role.h"
 #include "store/op.h"
+
+#define NETWORK_FORM "an address or a network, as 192.0.2.0/24"
+
+static bool is_network(struct str text)
+{
+	struct net_cidr c;
+	return net_cidr_parse(text, &c) == 0;
+}
 
 #define ROW(key, conf_type, member, ...) \
 	{ \
@@ -56,12 +65,15 @@ static const struct conf_row rows[] = {
 		.def = "5m", .help = "How long any further command may take."),
 	ROW("data_timeout", CONF_DURATION, data_timeout_us, .min = 1, .max = 86400, .def = "3m",
 		.help = "Longest silence within a message."),
-	ROW("proxy_from", CONF_LIST, proxy_from, .max = 64, .def = "",
+	ROW("proxy_from", CONF_LIST, proxy_from, .max = 64, .def = "", .valid = is_network,
+		.form = NETWORK_FORM,
 		.help = "Networks whose connections begin with a PROXY protocol header (version 1 "
 			"or 2); from others it is an error."),
-	ROW("xclient_from", CONF_LIST, xclient_from, .max = 64, .def = "",
+	ROW("xclient_from", CONF_LIST, xclient_from, .max = 64, .def = "", .valid = is_network,
+		.form = NETWORK_FORM,
 		.help = "Networks that may tell with XCLIENT for whom they speak."),
 	ROW("lmtp_from", CONF_LIST, lmtp_from, .max = 64, .def = "127.0.0.0/8, ::1",
+		.valid = is_network, .form = NETWORK_FORM,
 		.help = "Networks that may hand over mail by LMTP. What they wrote into "
 			"Authentication-Results is trusted."),
 	ROW("auth_without_tls", CONF_CHOICE, auth_without_tls, .def = "off", .choices = auth_words,

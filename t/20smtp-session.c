@@ -844,7 +844,8 @@ static void test_reload(void)
 	f.role.ops->reload(&f.role);
 	CHECK_INT(sv->proxy_from.n, 2);
 	CHECK_STR(SAY(&f, HELLO), STR("220 250")); /* who is there stays */
-	CHECK_INT(conf_set(f.conf, STR("smtp.proxy_from"), STR("nonsense"), &e), 0);
+	CHECK_INT(conf_set(f.conf, STR("smtp.proxy_from"), STR("192.0.2.1"), &e), 0);
+	CHECK_INT(conf_set(f.conf, STR("policy.except"), STR("nonsense"), &e), 0);
 	log_sink(ignore_line, NULL);
 	f.role.ops->reload(&f.role);
 	log_sink(NULL, NULL);

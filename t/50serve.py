@@ -47,8 +47,8 @@ def other_certificate(folder):
     """(certificate, key, CA) by another CA."""
     made = Path(tempfile.mkdtemp(prefix="posthouse-made-", dir=folder))
     made.chmod(0o755)
-    subprocess.run([binary(), "init", "other.test", "--config", made / "c", "--data", made / "d", "--hostname", "localhost"],
-                   check=True, stdout=subprocess.DEVNULL, timeout=120)
+    subprocess.run([binary(), "init", "other.test", "--config", made / "c", "--data", made / "d", "--hostname", "localhost",
+                    "--user", "daemon"], check=True, stdout=subprocess.DEVNULL, timeout=120)
     files = tuple((made / "d" / name).read_text() for name in ("tls.pem", "tls.key", "ca.pem"))
     shutil.rmtree(made)
     return files

@@ -17,7 +17,7 @@ EXTRA = """
 listen {{ {listen} }}
 smtp {{ auth_without_tls = loopback }}
 imap {{ login_without_tls = loopback }}
-run {{ user = daemon net_user = nobody }}
+run {{ net_user = nobody }}
 dns {{ forward = none }}
 relay {{ {relay} }}
 """
@@ -60,7 +60,7 @@ class Serve(Dev):
         self.config, self.data_dir = self.home / "posthouse.conf", self.home / "data"
         self.ports = free_ports(len(KINDS))
         self.run("init", "example.test", "--config", self.config, "--data", self.data_dir, "--hostname", "localhost",
-                 "--password", "secret")
+                 "--password", "secret", "--user", "daemon")
         listen = " ".join(f'{kind} = "127.0.0.1:{port}"' for kind, port in zip(KINDS, self.ports))
         self.base = self.config.read_text() + EXTRA.format(listen=listen, relay=relay)
         self.config.write_text(self.base)
