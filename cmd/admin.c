@@ -46,9 +46,11 @@ int admin_conf(const struct command *c, const struct admin_options *o, struct co
 	return 0;
 }
 
-static int find_data(struct admin *a, const struct admin_options *o)
+int admin_find(struct admin *a, const struct command *c, const struct admin_options *o)
 {
-	int status = admin_conf(a->command, o, &a->conf);
+	*a = (struct admin){.command = c};
+	roles_register();
+	int status = admin_conf(c, o, &a->conf);
 	if (status) { return status; }
 	const struct top_conf *top = conf_get(a->conf, &top_conf_section);
 	if (o->data) {
@@ -59,11 +61,10 @@ static int find_data(struct admin *a, const struct admin_options *o)
 	return 0;
 }
 
-/* Connected to a running server, or -1. */
-static int connect_control(const struct admin *a)
+int admin_connect(const struct admin *a, const char *name)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
-	int n = snprintf(to.sun_path, sizeof to.sun_path, "%s/control", a->data);
+	int n = snprintf(to.sun_path, sizeof to.sun_path, "%s/%s", a->data, name);
 	if ((size_t)n >= sizeof to.sun_path) { return -1; }
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) < 0) {
@@ -103,9 +104,7 @@ static int opened(const struct command *c, int rc, const struct err *e)
 int admin_read(struct admin *a, const struct command *c, const struct admin_options *o)
 {
 	struct err e = {0};
-	*a = (struct admin){.command = c};
-	roles_register();
-	int status = find_data(a, o);
+	int status = admin_find(a, c, o);
 	if (status) { return status; }
 	int rc = store_open(a->data, STORE_READ, &a->store, &e);
 	return opened(c, rc, &e);
@@ -114,12 +113,10 @@ int admin_read(struct admin *a, const struct command *c, const struct admin_opti
 int admin_open(struct admin *a, const struct command *c, const struct admin_options *o, bool create)
 {
 	struct err e = {0};
-	*a = (struct admin){.command = c};
-	roles_register();
-	int status = find_data(a, o);
+	int status = admin_find(a, c, o);
 	if (status) { return status; }
 	a->loop = loop_new();
-	int fd = connect_control(a);
+	int fd = admin_connect(a, "control");
 	if (fd >= 0) { a->link = link_new(a->loop, fd, ROLE_CONTROL, ROLE_STORE, &link_ops, a); }
 	int rc = store_open(a->data, STORE_READ, &a->store, &e);
 	if (!a->link && (rc == 0 || (rc == ERR_GONE && create))) {

@@ -37,6 +37,11 @@ struct admin_options {
 /* The configuration alone. Tells the user and answers an exit code, 0 = go on; *out is to be freed
    in any case. */
 int admin_conf(const struct command *c, const struct admin_options *o, struct conf **out);
+/* Find the data directory only: a->data. Tells the user and answers an exit code, 0 = go on;
+   admin_close in any case. */
+int admin_find(struct admin *a, const struct command *c, const struct admin_options *o);
+/* Connected to a socket that the running server has in the data directory; -1 when none runs. */
+int admin_connect(const struct admin *a, const char *name);
 /* Find configuration and store. Tells the user and answers an exit code, 0 = go on. `create`: a
    store that is not there yet is made. */
 int admin_open(

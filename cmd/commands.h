@@ -5,7 +5,7 @@
 
 extern const struct command command_dev, command_serve, command_init, command_check, command_user,
 	command_alias, command_domain, command_queue, command_fsck, command_explain, command_spf,
-	command_dkim, command_dmarc, command_help, command_role;
+	command_dkim, command_dmarc, command_show_status, command_help, command_role;
 /* In the order of `posthouse help`. */
 extern const struct command *const commands[];
 extern const size_t commands_n;

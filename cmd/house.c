@@ -36,6 +36,11 @@ void house_control(struct house *h, int fd)
 	h->kind->control(h, fd);
 }
 
+void house_status(struct house *h, int fd)
+{
+	h->kind->status(h, fd);
+}
+
 void house_free(struct house *h)
 {
 	if (!h) { return; }

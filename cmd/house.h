@@ -23,6 +23,8 @@ void house_stop(struct house *h);
 void house_reload(struct house *h);
 /* A command of the administrator on a connected socket: it speaks to the store role. */
 void house_control(struct house *h, int fd);
+/* Somebody wants to know how it goes: tell him (status_msg.h) and close the connection. */
+void house_status(struct house *h, int fd);
 void house_free(struct house *h);
 
 /* The two kinds. */
@@ -31,6 +33,7 @@ struct house_kind {
 	void (*stop)(struct house *h, bool now);
 	void (*reload)(struct house *h);
 	void (*control)(struct house *h, int fd);
+	void (*status)(struct house *h, int fd);
 	void (*free)(struct house *h);
 };
 extern const struct house_kind house_of_one, house_of_many;

@@ -9,9 +9,9 @@ const struct command command_role = {
 	.name = "role", .arguments = "NAME", .summary = "", .run = cmd_role, .hidden = true};
 
 const struct command *const commands[] = {&command_dev, &command_serve, &command_init,
-	&command_check, &command_user, &command_alias, &command_domain, &command_queue,
-	&command_explain, &command_fsck, &command_spf, &command_dkim, &command_dmarc, &command_help,
-	&command_role};
+	&command_check, &command_show_status, &command_user, &command_alias, &command_domain,
+	&command_queue, &command_explain, &command_fsck, &command_spf, &command_dkim,
+	&command_dmarc, &command_help, &command_role};
 const size_t commands_n = COUNT(commands);
 
 int main(int argc, char **argv)

@@ -5,7 +5,7 @@
 
 #include "cmd/house.h"
 #include "cmd/runner.h"
-#include "cmd/sup_msg.h"
+#include "cmd/status_msg.h"
 #include "lib/log.h"
 #include "store/store.h"
 
@@ -169,6 +169,18 @@ static void one_control(struct house *h, int fd)
 	runner_peer(runner_of(o, ROLE_STORE), ROLE_CONTROL, fd);
 }
 
+/* The roles' counters are one registry here. */
+static void one_status(struct house *h, int fd)
+{
+	struct arena a = {0};
+	struct sup_metrics now;
+	(void)h;
+	sup_metrics_now(&a, &now);
+	struct status_role all = {STR("all"), (uint32_t)getpid(), now.metrics, now.metrics_n};
+	status_send(&(struct status){&all, 1}, fd);
+	arena_fini(&a);
+}
+
 static void one_free(struct house *h)
 {
 	struct one *o = h->state;
@@ -183,4 +195,5 @@ static void one_free(struct house *h)
 	free(o);
 }
 
-const struct house_kind house_of_one = {one_start, one_stop, one_reload, one_control, one_free};
+const struct house_kind house_of_one = {
+	one_start, one_stop, one_reload, one_control, one_status, one_free};

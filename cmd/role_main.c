@@ -183,6 +183,10 @@ static void on_message(void *ctx, struct link_msg *m)
 		do_start(h);
 	} else if (m->type == &SUP_STOP) {
 		runner_stop(&h->runner);
+	} else if (m->type == &SUP_METRICS) {
+		struct sup_metrics now;
+		sup_metrics_now(&m->arena, &now);
+		link_reply(m, 0, &now);
 	}
 }
 

@@ -19,14 +19,21 @@
 
 enum { NOTIFY_S = 5 };
 
+/* A listening socket in the data directory. */
+struct door {
+	struct watch watch;
+	struct run *run;
+	void (*enter)(struct house *h, int fd);
+	int fd; /* -1: not open */
+	char path[4096];
+};
+
 struct run {
 	struct serving *s;
 	struct plan *plan;
 	struct loop *loop;
 	struct house *house;
-	struct watch control;
-	int control_fd;
-	char control_path[4096];
+	struct door control, status_door;
 	struct buf at_start; /* conf_pack_at_start, when we started */
 	int status;
 	struct log_ctx log;
@@ -155,9 +162,9 @@ static void on_reload(void *ctx, int signo)
 	notify_systemd("READY=1");
 }
 
-/* --- the control socket --- */
+/* --- sockets in the data directory --- */
 
-/* Root and whoever runs the server may use it. */
+/* Root and whoever runs the server may use them. */
 static bool trusted(int fd)
 {
 	struct ucred peer;
@@ -166,47 +173,48 @@ static bool trusted(int fd)
 	       (peer.uid == 0 || peer.uid == geteuid());
 }
 
-static void on_control(struct watch *w, int events)
+static void on_door(struct watch *w, int events)
 {
-	struct run *r = container_of(w, struct run, control);
+	struct door *d = container_of(w, struct door, watch);
 	(void)events;
-	int fd = accept4(r->control_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = accept4(d->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) { return; }
 	if (trusted(fd)) {
-		house_control(r->house, fd);
+		d->enter(d->run->house, fd);
 	} else {
 		close(fd);
 	}
 }
 
-static int open_control(struct run *r, struct err *e)
+static int open_door(struct run *r, const char *name, void (*enter)(struct house *, int fd),
+	struct door *d, struct err *e)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
-	int n = snprintf(r->control_path, sizeof r->control_path, "%s/control", r->plan->data);
+	int n = snprintf(d->path, sizeof d->path, "%s/%s", r->plan->data, name);
 	if ((size_t)n >= sizeof at.sun_path) {
-		return err_set(e, ERR_LIMIT,
-			"%s: too long a path for the control socket (%zu octets)", r->control_path,
-			sizeof at.sun_path - 1);
+		return err_set(e, ERR_LIMIT, "%s: too long a path for the %s socket (%zu octets)",
+			d->path, name, sizeof at.sun_path - 1);
 	}
-	memcpy(at.sun_path, r->control_path, (size_t)n);
-	unlink(r->control_path);
-	r->control_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	memcpy(at.sun_path, d->path, (size_t)n);
+	unlink(d->path);
+	d->run = r;
+	d->enter = enter;
+	d->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	mode_t before = umask(0177);
-	bool ok = r->control_fd >= 0 &&
-		  bind(r->control_fd, (struct sockaddr *)&at, sizeof at) == 0 &&
-		  listen(r->control_fd, 16) == 0;
+	bool ok = d->fd >= 0 && bind(d->fd, (struct sockaddr *)&at, sizeof at) == 0 &&
+		  listen(d->fd, 16) == 0;
 	umask(before);
-	if (!ok) { return err_set(e, ERR_IO, "%s: %s", r->control_path, strerror(errno)); }
-	watch_set(r->loop, &r->control, r->control_fd, WATCH_READ, on_control);
+	if (!ok) { return err_set(e, ERR_IO, "%s: %s", d->path, strerror(errno)); }
+	watch_set(r->loop, &d->watch, d->fd, WATCH_READ, on_door);
 	return 0;
 }
 
-static void close_control(struct run *r)
+static void close_door(struct door *d)
 {
-	if (r->control_fd < 0) { return; }
-	watch_stop(&r->control);
-	close(r->control_fd);
-	unlink(r->control_path);
+	if (d->fd < 0) { return; }
+	watch_stop(&d->watch);
+	close(d->fd);
+	unlink(d->path);
 }
 
 /* --- running --- */
@@ -234,7 +242,11 @@ static int drop_rights(const struct run *r, struct err *e)
 
 int serving_run(struct serving *s, struct plan *p)
 {
-	struct run r = {.s = s, .plan = p, .control_fd = -1, .log = {.role = "supervisor"}};
+	struct run r = {.s = s,
+		.plan = p,
+		.control.fd = -1,
+		.status_door.fd = -1,
+		.log = {.role = "supervisor"}};
 	struct err e = {0};
 	const struct top_conf *top = conf_get(p->conf, &top_conf_section);
 	log_set_level((enum log_level)top->log_level);
@@ -250,14 +262,16 @@ int serving_run(struct serving *s, struct plan *p)
 	int rc = s->pid_file ? write_pid(s->pid_file, &e) : 0;
 	if (rc == 0) { rc = drop_rights(&r, &e); }
 	if (rc == 0) { rc = house_start(r.loop, p, &house_ops, &r, &r.house, &e); }
-	if (rc == 0) { rc = open_control(&r, &e); }
+	if (rc == 0) { rc = open_door(&r, "control", house_control, &r.control, &e); }
+	if (rc == 0) { rc = open_door(&r, "status", house_status, &r.status_door, &e); }
 	if (rc < 0) {
 		command_fail(s->command, 0, "%s", e.text);
 		r.status = rc == ERR_INUSE ? EX_TEMPFAIL : EX_CONFIG;
 	} else {
 		loop_run(r.loop);
 	}
-	close_control(&r);
+	close_door(&r.control);
+	close_door(&r.status_door);
 	house_free(r.house);
 	loop_free(r.loop);
 	buf_fini(&r.at_start);

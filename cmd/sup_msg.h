@@ -28,6 +28,21 @@ struct sup_ready { /* from the role, after start and sandbox, or why not */
 	struct str error;
 };
 
+/* A counter or gauge of a role (lib/metric.h). */
+struct sup_metric {
+	struct str name, help;
+	bool gauge;
+	uint64_t value;
+};
+enum { SUP_METRICS_MAX = 200 };
+struct sup_metrics { /* reply to SUP_METRICS */
+	struct sup_metric *metrics;
+	uint32_t metrics_n;
+};
+extern const struct wire wire_sup_metric;
+/* Those of this process, as of now; the list in `a`. */
+void sup_metrics_now(struct arena *a, struct sup_metrics *out);
+
 extern const struct msg_type SUP_SETUP, SUP_PEER, SUP_LISTEN, SUP_START, SUP_STOP, SUP_READY,
-	SUP_STOPPED;
+	SUP_STOPPED, SUP_METRICS;
 void sup_register(void);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cmd/house.h"
+#include "cmd/inquiry.h"
 #include "cmd/role_main.h"
 #include "cmd/sup_msg.h"
 #include "lib/fault.h"
@@ -34,6 +35,7 @@ struct child {
 	bool was_ready; /* once: from then on failures are answered by starting again */
 	bool told_stop;
 	unsigned failures;
+	uint64_t deaths; /* that were answered by starting it again */
 	int64_t started_us;
 	struct timer again;
 };
@@ -337,6 +339,7 @@ static void on_death(struct child *c, int status)
 		many_stop(s->house, false);
 		return;
 	}
+	c->deaths++;
 	c->failures = lived > CALM_S * SECOND_US ? 1 : c->failures + 1;
 	start_later(c);
 }
@@ -388,6 +391,23 @@ static void many_control(struct house *h, int fd)
 	}
 }
 
+static void many_status(struct house *h, int fd)
+{
+	struct supervisor *s = h->state;
+	struct inquiry_role asked[ROLES_MAX];
+	int64_t now = loop_mono_us(h->loop);
+	for (size_t i = 0; i < s->n; i++) {
+		const struct child *c = &s->children[i];
+		bool up = c->state == CHILD_SERVING;
+		asked[i] = (struct inquiry_role){.name = c->ops->name,
+			.link = up ? c->link : NULL,
+			.pid = (uint32_t)c->pid,
+			.deaths = c->deaths,
+			.up_s = c->pid ? (uint64_t)((now - c->started_us) / SECOND_US) : 0};
+	}
+	inquiry_start(h->loop, asked, s->n, fd);
+}
+
 static void many_free(struct house *h)
 {
 	struct supervisor *s = h->state;
@@ -402,8 +422,9 @@ static void many_free(struct house *h)
 		if (c->link) { drop_link(c); }
 	}
 	timer_stop(&s->kill);
+	while (loop_turn(h->loop)) {} /* who still asks is answered */
 	free(s);
 }
 
 const struct house_kind house_of_many = {
-	many_start, many_stop, many_reload, many_control, many_free};
+	many_start, many_stop, many_reload, many_control, many_status, many_free};

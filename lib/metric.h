@@ -1,11 +1,12 @@
-/* Counters and gauges of a role. Registered by static rows, read by `posthouse check` and metrics
- * pages. */
+/* Counters and gauges of a role. Registered by static rows at its start, read by `posthouse
+ * status`.
+ */
 #pragma once
 
 #include "lib/lib.h"
 
 struct metric {
-	const char *name; /* "smtp_accepted_total" */
+	const char *name; /* "smtp_accepted_total"; a counter's ends in _total */
 	const char *help;
 	bool gauge;
 	_Atomic uint64_t value;

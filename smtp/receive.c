@@ -25,6 +25,12 @@ static struct metric accepted = {
 static struct metric refused = {
 	.name = "smtp_refused_total", .help = "Messages refused after their text had come."};
 
+void receive_register(void)
+{
+	metric_register(&accepted);
+	metric_register(&refused);
+}
+
 /* --- octets --- */
 
 void intake_start(struct session *s, bool chunked)
@@ -287,7 +293,6 @@ static enum step refuse(struct session *s, enum reply_id id, struct str detail)
 	struct envelope *e = s->env;
 	char audit_id[ID_TEXT];
 	envelope_refused(e, id, detail);
-	metric_register(&refused);
 	metric_add(&refused, 1);
 	log_event(LOG_INFO, &s->log, "refused", "id=%s from=%.*s rcpt=%u size=%llu reason=%.*s",
 		id_text(e->id, audit_id), STR_ARG(e->mail.from.text), e->accepted_n,
@@ -341,7 +346,6 @@ static enum step receive_done(struct task *t)
 	e->committed = true;
 	s->messages++;
 	s->errors = s->errors_paid = s->idle_commands = 0;
-	metric_register(&accepted);
 	metric_add(&accepted, 1);
 	log_event(LOG_INFO, &s->log, "accepted", "id=%.*s from=%.*s rcpt=%u size=%llu", STR_ARG(id),
 		STR_ARG(e->mail.from.text), e->accepted_n, (unsigned long long)s->intake->size);

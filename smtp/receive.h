@@ -36,6 +36,7 @@ struct intake {
 
 /* Begin the message of s->env. */
 void intake_start(struct session *s, bool chunked);
+void receive_register(void);         /* its counters */
 void intake_free(struct intake *in); /* NULL is fine */
 /* Take message octets. Nothing fails here: see in->fault. */
 void intake_add(struct session *s, struct str octets);

@@ -411,6 +411,7 @@ void session_register(void)
 {
 	metric_register(&sessions);
 	metric_register(&sessions_total);
+	receive_register();
 }
 
 void session_start(struct server *sv, const struct service *service, struct conn *c)

@@ -13,10 +13,10 @@ import tempfile
 import threading
 from pathlib import Path
 
-from posthouse import (Dev, FakeDns, FakeSmtp, binary, done, imap_login, imap_messages, is_equal, ok, smtp_send, submit,
-                       tls_context, wait_for, wait_messages)
+from posthouse import (Dev, FakeDns, FakeSmtp, binary, done, imap_login, imap_messages, is_equal, ok, role_pid, smtp_send,
+                       submit, tls_context, wait_for, wait_messages)
 
-EX_OK, EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_NOUSER, EX_TEMPFAIL, EX_CONFIG = 0, 64, 65, 66, 67, 75, 78
+EX_OK, EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_NOUSER, EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG = 0, 64, 65, 66, 67, 69, 75, 78
 USER = "alice@example.test"
 KEYS = ["ready", "pid", "host", "smtp", "submission", "submissions", "imap", "imaps", "lmtp", "ca", "data"]
 PORTS = KEYS[3:9]
@@ -289,6 +289,56 @@ def test_changes_are_seen(processes):
         ok("ok    the server runs" in posthouse("check", *where).stdout, "check while it runs")
 
 
+# --- status ---
+
+def counted(where):
+    """{role: {name: value}} of a running server."""
+    said = json.loads(check("status --json", ["status", "--json", *where], EX_OK))
+    ok(said["running"] and all(r["pid"] for r in said["roles"]), "status: it runs", said)
+    return {r["name"]: r["metrics"] for r in said["roles"]}
+
+
+def check_exposition(where, roles):
+    """The text format of Prometheus, by its grammar: HELP, TYPE and samples of a name stand together."""
+    text = check("status --metrics", ["status", "--metrics", *where], EX_OK)
+    family = re.compile(r"# HELP (posthouse_[a-z_]+) \S.*\n# TYPE \1 (counter|gauge)\n"
+                        r'(?:\1\{role="[a-z]+"\} [0-9]+\n)+')
+    ok(not family.sub("", text), "status --metrics: nothing but families of samples", family.sub("", text))
+    names = [m[1] for m in family.finditer(text)]
+    ok(len(names) == len(set(names)), "status --metrics: each name once", names)
+    ok(all((m[2] == "counter") == m[1].endswith("_total") for m in family.finditer(text)), "counters end in _total", text)
+    is_equal(set(re.findall(r'role="(\w+)"', text)), roles, "status --metrics: every role")
+
+
+def test_status(processes):
+    with Folder() as folder, Dev(data=f"{folder}/data", processes=processes, users={USER: "secret"}) as dev:
+        where = ("--data", dev.data)
+        mx, submission, imap, store = ("mx", "submit", "imap", "store") if processes else ("all",) * 4
+        smtp_send(dev, "a@far.test", [USER], MAIL)
+        submit(dev, USER, [USER], MAIL)
+        session = imap_login(dev, USER)
+        now = counted(where)
+        is_equal((now[mx]["smtp_accepted_total"], now[submission]["smtp_accepted_total"]), (1, 1) if processes else (2, 2),
+                 "status: messages that came")
+        is_equal((now[imap]["imap_sessions"], now[imap]["imap_logins_total"]), (1, 1), "status: a session")
+        ok(now[store]["store_operations_total"] >= 2 and now[store]["store_commits_total"] >= 2, "status: operations", now[store])
+        session.logout()
+        wait_for(lambda: counted(where)[imap]["imap_sessions"] == 0, "the end of the session")
+        check("status", ["status", *where], EX_OK, out=r"(?m)^    imap_logins_total +1  IMAP logins\.$")
+        check_exposition(where, {"store", "auth", "relay", "submit", "mx", "imap"} if processes else {"all"})
+        if processes:
+            os.kill(role_pid(dev, "imap"), signal.SIGKILL)
+            wait_for(lambda: (now := counted(where))["imap"]["role_up"] and now["imap"]["role_deaths_total"] == 1, "imap again")
+            os.kill(role_pid(dev, "mx"), signal.SIGSTOP)
+            now = counted(where)
+            is_equal((now["mx"]["role_up"], now["store"]["role_up"]), (0, 1), "status: a role that hangs holds up nobody")
+            os.kill(role_pid(dev, "mx"), signal.SIGCONT)
+    where = ("--data", dev.data)
+    is_equal(json.loads(posthouse("status", "--json", *where).stdout or "{}"), {"running": False, "roles": []},
+             "status --json: it does not run")
+    check("status: it does not run", ["status", *where], EX_UNAVAILABLE, err="does not run")
+
+
 # --- queue and explain ---
 
 def test_queue(processes):
@@ -436,6 +486,7 @@ for mode in (False, True):
     test_open_house(mode)
     test_options(mode)
     test_changes_are_seen(mode)
+    test_status(mode)
     test_queue(mode)
 if os.getuid() == 0:
     test_closed_folder()
