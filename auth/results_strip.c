@@ -24,11 +24,13 @@ static bool overlooked(char c)
 	return (unsigned char)c <= 0x20 || c == 0x7f || c == '"' || c == '\\';
 }
 
-/* Behind the name: does it end here? One final dot is as good as none. */
+/* Behind the name: does it end here? One final dot is as good as none; a reader of ASCII stops before
+   any other octet. */
 static bool ends_here(struct str rest)
 {
 	if (str_starts(rest, STR("."))) { rest = str_skip(rest, 1); }
-	return rest.n == 0 || !(name_char(rest.p[0]) || rest.p[0] == '.');
+	if (rest.n == 0 || (unsigned char)rest.p[0] >= 0x80) { return true; }
+	return !(name_char(rest.p[0]) || rest.p[0] == '.');
 }
 
 /* How comments are read: as the grammar has it, or as simple readers do, to the first ")". */

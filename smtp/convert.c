@@ -141,7 +141,10 @@ static bool would_lose(const struct convert *c, size_t part)
 {
 	const struct mime_part *p = mime_part(c->mime, part);
 	bool read = !is_container(p) || (p->kind == MIME_MULTIPART && p->children == 0);
-	return read && manner_of(c, part) == MEND && (unfit(c, c->found[part]) & (EIGHT | RAW));
+	uint8_t losses = EIGHT | RAW;
+	/* an encoding that we do not know may mean something by a line end */
+	if (!is_container(p) && !mime_truncated(c->mime)) { losses |= LINE_LONG; }
+	return read && manner_of(c, part) == MEND && (unfit(c, c->found[part]) & losses);
 }
 
 /* A line of a header can be broken at white space. Elsewhere this changes the value: nobody reads
