@@ -3,7 +3,6 @@
    reads more loosely than any reader should. Linear in the length of the header. */
 #include "auth/results.h"
 #include "lib/head.h"
-#include "lib/head_private.h"
 #include "lib/idn.h"
 
 enum { LOOKED_AT = 1000 }; /* octets of a value that may hide the name in some encoding */

@@ -23,6 +23,23 @@ bool head_find(struct str header, struct str name, unsigned nth, struct str *val
 void head_unfold(struct str value, struct buf *out);
 /* Unfolded, encoded-words decoded (RFC 2047): UTF-8 text. */
 void head_decode(struct str value, struct buf *out);
+
+/* --- within structured values --- */
+
+/* Octets of the quoted string (of the comment, nested) that `s` begins with, delimiters included;
+   one that is never closed goes to the end. */
+size_t head_quoted_length(struct str s);
+size_t head_comment_length(struct str s);
+/* Is it closed? */
+bool head_quoted_closed(struct str s);
+bool head_comment_closed(struct str s);
+/* What a quoted string says: without quotes, backslashes and folds. Borrowed when nothing changes,
+   else from `a`. */
+struct str head_unquote(struct str quoted, struct arena *a);
+/* Skip comments and folding white space. */
+void head_skip_cfws(struct str *s);
+/* The token (RFC 2045 5.1) at the front of *s; empty when there is none. */
+struct str head_token(struct str *s);
 /* Take the comments (RFC 5322 3.2.2) out of a structured value; quoted strings are left alone. */
 void head_strip_comments(struct str value, struct buf *out);
 

@@ -2,7 +2,6 @@
    header to be cleaned. */
 #include "auth/results.h"
 #include "lib/head.h"
-#include "lib/head_private.h"
 #include "t/authres.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
