@@ -31,21 +31,25 @@ int client_reply_line(struct client_reply *r, struct str line)
 	return line.n > 3 && line.p[3] == '-' ? 0 : 1;
 }
 
-struct str client_reply_status(const struct client_reply *r)
+struct str reply_status(int code, struct str text)
 {
-	struct str s = buf_view(&r->text), word, part;
+	struct str word, part;
 	uint64_t v;
 	unsigned parts = 0;
-	ptrdiff_t end = str_find(s, STR(" "));
-	word = end < 0 ? s : str_sub(s, 0, (size_t)end);
+	ptrdiff_t end = str_find(text, STR(" "));
+	word = end < 0 ? text : str_sub(text, 0, (size_t)end);
 	struct str rest = word;
-	bool more = true;
-	while (more) {
+	for (bool more = true; more;) {
 		more = str_cut(&rest, '.', &part);
 		if (!str_u64(part, 999, &v) || ++parts > 3) { return STR(""); }
 	}
-	bool fits = parts == 3 && word.p[1] == '.' && word.p[0] == '0' + r->code / 100;
+	bool fits = parts == 3 && word.p[1] == '.' && word.p[0] == '0' + code / 100;
 	return fits ? word : STR("");
+}
+
+struct str client_reply_status(const struct client_reply *r)
+{
+	return reply_status(r->code, buf_view(&r->text));
 }
 
 void client_reply_text(const struct client_reply *r, size_t max, struct buf *out)

@@ -5,6 +5,7 @@
 #include "lib/codec.h"
 #include "lib/date.h"
 #include "lib/net.h"
+#include "smtp/client_reply.h"
 
 static const struct {
 	const char *action, *subject, *lead;
@@ -224,15 +225,9 @@ void dsn_tail(const struct dsn *d, struct buf *out)
 
 struct str dsn_status(int code, struct str reply)
 {
-	struct str rest = str_skip(reply, 4), word, part;
-	struct str none = code >= 500 ? STR("5.0.0") : code >= 400 ? STR("4.0.0") : STR("2.0.0");
-	uint64_t v;
-	unsigned parts = 0;
-	str_cut(&rest, ' ', &word);
-	struct str left = word;
-	for (bool more = true; more && parts < 4; parts++) {
-		more = str_cut(&left, '.', &part);
-		if (!str_u64(part, 999, &v)) { return none; }
-	}
-	return parts == 3 && word.p[0] == none.p[0] ? word : none;
+	struct str status = reply_status(code, str_skip(reply, 4));
+	return status.n      ? status
+	       : code >= 500 ? STR("5.0.0")
+	       : code >= 400 ? STR("4.0.0")
+			     : STR("2.0.0");
 }
