@@ -86,7 +86,7 @@ static enum policy_action action_for(
 	enum policy_action a = s->server->policy.action[id];
 	if (how == LOOK_PASS) { return POLICY_OFF; }
 	if (a == POLICY_FOLLOW) { a = l->wish; } /* unsure: the hardest that may be wished */
-	if (how == LOOK_HIT) { return a; }
+	if (how == LOOK_HIT || (a == POLICY_JUNK && l->doubted)) { return a; }
 	return a == POLICY_DEFER || a == POLICY_REFUSE ? POLICY_DEFER : POLICY_NOTE;
 }
 

@@ -8,7 +8,7 @@ enum look {
 	LOOK_SKIP,  /* there is nothing to look at */
 	LOOK_PASS,  /* all right */
 	LOOK_HIT,   /* the action follows */
-	LOOK_UNSURE /* it could not be found out now: never refuses, never makes junk */
+	LOOK_UNSURE /* it could not be found out now: never refuses; makes junk only if `doubted` */
 };
 
 /* What a check says beyond that. Strings from `arena`, or static. */
@@ -19,6 +19,7 @@ struct looked {
 	struct str say;          /* stands behind the reply's text; empty = `detail` */
 	enum reply_id no;        /* instead of the row's reply when it refuses; REPLY_N = that */
 	enum policy_action wish; /* for POLICY_FOLLOW */
+	bool doubted;            /* unsure it is junk, too, where it would be junk */
 };
 
 typedef enum look look_fn(struct session *s, struct looked *l);

@@ -38,17 +38,22 @@ enum look look_loop(struct session *s, struct looked *l)
 
 /* --- the end --- */
 
-/* RFC 7208 2.6: softfail, neutral and permerror say less than "not from there". */
-enum look look_spf(struct session *s, struct looked *l)
+/* What fails, hits; every other result says less than that (for SPF RFC 7208 2.6). */
+static enum look look_failed(const struct policy_evidence *e, struct looked *l)
 {
-	const struct policy_evidence *e = &s->env->spf;
 	l->result = e->result;
 	l->detail = e->detail;
 	l->say = e->say;
+	l->wish = e->wish;
 	return e->result.n == 0                      ? LOOK_SKIP
 	       : str_eq(e->result, STR("fail"))      ? LOOK_HIT
 	       : str_eq(e->result, STR("temperror")) ? LOOK_UNSURE
 						     : LOOK_PASS;
+}
+
+enum look look_spf(struct session *s, struct looked *l)
+{
+	return look_failed(&s->env->spf, l);
 }
 
 /* RFC 6376 6.3: a signature that does not hold is as good as none. */
@@ -63,16 +68,12 @@ enum look look_dkim(struct session *s, struct looked *l)
 										: LOOK_HIT;
 }
 
+/* Who forges mail can choose a selector or a subdomain whose name servers do not answer: in doubt
+   it must fare no better than what fails. */
 enum look look_dmarc(struct session *s, struct looked *l)
 {
-	const struct policy_evidence *e = &s->env->dmarc;
-	l->result = e->result;
-	l->detail = e->detail;
-	l->wish = e->wish;
-	return e->result.n == 0                      ? LOOK_SKIP
-	       : str_eq(e->result, STR("fail"))      ? LOOK_HIT
-	       : str_eq(e->result, STR("temperror")) ? LOOK_UNSURE
-						     : LOOK_PASS;
+	l->doubted = true;
+	return look_failed(&s->env->dmarc, l);
 }
 
 /* --- greylisting --- */

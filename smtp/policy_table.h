@@ -53,7 +53,8 @@
 	ROW(DMARC, "dmarc", STAGE_END, AT_MX, policy_dmarc, "policy", \
 		look_dmarc, REPLY_DMARC_LATER, REPLY_DMARC_NO, \
 		"When DMARC fails; policy = as the author's domain asks: note, junk or refuse, and " \
-		"defer while it cannot be known that it does not ask for refuse.") \
+		"defer while it cannot be known that it does not ask for refuse. What would be junk " \
+		"is junk while nothing can be known, too.") \
 	ROW(GREYLIST, "greylist", STAGE_END, AT_MX, policy_delay, "off", \
 		look_greylist, REPLY_GREYLIST, REPLY_GREYLIST, \
 		"When neither SPF nor DKIM passes, and the network, the sender's domain and the " \
