@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from posthouse import (Dev, FakeDns, FakeSmtp, binary, diag, done, imap_login, is_equal,
+from posthouse import (Dev, FakeDns, FakeSmtp, command, diag, done, imap_login, is_equal,
                        odd_messages, ok, random_message, role_pid, submit, tls_context, wait_for,
                        wait_messages, without_trace)
 
@@ -30,13 +30,6 @@ def house(*options, **more):
 def mail(subject, to="x@far.test"):
     return (f"From: <{USER}>\r\nTo: <{to}>\r\nSubject: {subject}\r\nMessage-ID: <{subject.replace(' ', '.')}@example.test>"
             f"\r\nDate: Mon, 06 Jul 2026 10:00:00 +0000\r\n\r\ntext of {subject}\r\n").encode()
-
-
-def command(dev, *args):
-    p = subprocess.run([binary(), *args, "--data", dev.data], capture_output=True, text=True, timeout=120)
-    if p.returncode:
-        diag(p.stderr)
-    return p.stdout
 
 
 def queue(dev):

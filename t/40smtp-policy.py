@@ -8,7 +8,8 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from posthouse import Dev, FakeDns, binary, done, fetch_messages, imap_login, is_equal, ok, play, role_pid, wait_for
+from posthouse import (Dev, FakeDns, binary, check_named, done, fetch_messages, imap_login, is_equal, ok, play, records,
+                       role_pid, wait_for)
 
 USER = "one@example.test"
 ZONE = r"""
@@ -89,15 +90,6 @@ GREYLISTED = r"""
 """
 
 
-def explained(dev, what):
-    run = subprocess.run([binary(), "explain", "--data", dev.data, "--json", what], capture_output=True, text=True)
-    return json.loads(run.stdout) if run.returncode == 0 else []
-
-
-def check_named(record, name):
-    return next((c for c in record["checks"] if c["name"] == name), None)
-
-
 def zone_file(folder):
     path = Path(folder) / "zone"
     path.write_text(ZONE)
@@ -116,14 +108,14 @@ def test_lists(zone, processes, name):
     with Dev(*settings, processes=processes) as dev:
         play(dev, LISTED)
         ok(True, f"{name}: listed clients are refused, told where")
-        record = wait_for(lambda: explained(dev, "192.0.2.9"), "the record of the refusal")[0]
+        record = wait_for(lambda: records(dev, "192.0.2.9"), "the record of the refusal")[0]
         check = check_named(record, "dnsbl")
         is_equal((check["result"], check["action"], check["detail"]),
                  ("listed", "refuse", "broken.example is left out, it does not serve us: 192.0.2.9 (127.255.255.254); "
                                       "bl.example has 192.0.2.9 (127.0.0.4)"), f"{name}: explain shows what the lists said")
         is_equal(check_named(record, "connections")["result"], "pass", f"{name}: and what passed before")
-        records = wait_for(lambda: (r := explained(dev, "192.0.2.8")) and len(r) >= 2 and r, "two records more")
-        ok(any(check_named(r, "from") and check_named(r, "from")["action"] == "refuse" for r in records),
+        more = wait_for(lambda: (r := records(dev, "192.0.2.8")) and len(r) >= 2 and r, "two records more")
+        ok(any(check_named(r, "from").get("action") == "refuse" for r in more),
            f"{name}: the message without an author is explained")
 
     settings = options(zone, dnsbl="refuse", dnsbl_lists="bl.example", dnswl="note", dnswl_lists="wl.example=127.0.*.1-3",
@@ -133,7 +125,7 @@ def test_lists(zone, processes, name):
         ok(kept["reply"].startswith("250 "), f"{name}: a list of welcome clients goes before", kept["reply"])
         kept = play(dev, GREYLISTED, client="IPV6:2001:db8::9")
         ok(kept["reply"].startswith("250 "), f"{name}: so does an exception", kept["reply"])
-        record = wait_for(lambda: explained(dev, "2001:db8::9"), "the record")[0]
+        record = wait_for(lambda: records(dev, "2001:db8::9"), "the record")[0]
         is_equal(check_named(record, "dnsbl")["exception"], "dnsbl=2001:db8::/64", f"{name}: which is recorded")
 
 

@@ -329,6 +329,25 @@ def submit(server, user, recipients, message, password="secret"):
         smtp.sendmail(user, recipients, message, mail_options=["BODY=8BITMIME"])
 
 
+def command(server, *args):
+    """What `posthouse ARGS` says about the server's data; when it fails, why is told."""
+    run = subprocess.run([binary(), *args, "--data", server.data], capture_output=True, text=True, timeout=120)
+    if run.returncode:
+        diag(run.stderr)
+    return run.stdout
+
+
+def records(server, *args):
+    """The audit records that `posthouse explain ARGS` finds, none when there are none."""
+    run = subprocess.run([binary(), "explain", "--data", server.data, "--json", *args], capture_output=True, timeout=120)
+    return json.loads(run.stdout) if run.returncode == 0 else []
+
+
+def check_named(record, name):
+    """What a check found, by a record; empty when it was not looked at."""
+    return next((c for c in record["checks"] if c["name"] == name), {})
+
+
 TRACE = (b"return-path:", b"received:", b"delivered-to:", b"authentication-results:", b"received-spf:",
          b"x-original-to:")
 
