@@ -53,10 +53,12 @@ struct str directory_normalise(const struct directory_conf *c, struct str addres
 	return lower(complete(c, address, a), a);
 }
 
-static bool domain_is_local(struct walk *w, struct str name)
+/* 1 ours, 0 not, ERR_*: a record that cannot be read makes no domain a stranger's. */
+static int domain_is_local(struct walk *w, struct str name)
 {
 	struct domain d;
-	return w->conf->all_domains || snap_domain(w->sn, name, &d) == 0;
+	int rc = w->conf->all_domains ? 0 : snap_domain(w->sn, name, &d);
+	return rc == ERR_GONE ? 0 : rc < 0 ? rc : 1;
 }
 
 static int follow(struct walk *w, struct str address, struct str detail, unsigned depth)
@@ -161,7 +163,9 @@ static int visit(struct walk *w, struct str address, struct str detail, unsigned
 {
 	struct str local, domain;
 	if (!split(address, &local, &domain)) { return 0; }
-	if (!domain_is_local(w, domain)) {
+	int ours = domain_is_local(w, domain);
+	if (ours < 0) { return ours; }
+	if (!ours) {
 		/* what its local part means, case included, is for others to say (RFC 5321 2.4) */
 		return add_target(w, (struct auth_target){.address = address});
 	}
@@ -180,8 +184,10 @@ int directory_resolve(struct snap *sn, const struct directory_conf *c, struct st
 		.targets = arena_array(a, TARGETS_MAX, sizeof *out->targets)};
 	address = complete(c, address, a);
 	if (!split(address, &local, &domain)) { return 0; }
-	out->local_domain = domain_is_local(w, domain);
-	int rc = follow(w, address, STR(""), 0);
+	int rc = domain_is_local(w, domain);
+	if (rc < 0) { return rc; }
+	out->local_domain = rc == 1;
+	rc = follow(w, address, STR(""), 0);
 	while (rc == 0 && w->next < w->n) {
 		size_t i = w->next++;
 		rc = visit(w, w->todo[i].address, w->todo[i].detail, w->todo[i].depth);
@@ -200,13 +206,13 @@ int directory_account(struct snap *sn, const struct directory_conf *c, struct st
 	return rc < 0 ? rc : snap_acct(sn, row.aid, out);
 }
 
-bool directory_may_send(struct snap *sn, const struct directory_conf *c, uint32_t aid,
+int directory_may_send(struct snap *sn, const struct directory_conf *c, uint32_t aid,
 	struct str address, struct arena *a)
 {
 	struct auth_resolve_reply r;
-	if (directory_resolve(sn, c, address, a, &r) < 0) { return false; }
-	for (uint32_t i = 0; i < r.targets_n; i++) {
-		if (r.targets[i].aid == aid) { return true; }
+	int rc = directory_resolve(sn, c, address, a, &r);
+	for (uint32_t i = 0; rc == 0 && i < r.targets_n; i++) {
+		if (r.targets[i].aid == aid) { return 1; }
 	}
-	return false;
+	return rc == ERR_LIMIT ? 0 : rc; /* such an address takes no mail */
 }

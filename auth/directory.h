@@ -24,6 +24,6 @@ int directory_resolve(struct snap *sn, const struct directory_conf *c, struct st
 /* The account whose own address `user` is. ERR_GONE when there is none. */
 int directory_account(struct snap *sn, const struct directory_conf *c, struct str user,
 	struct arena *a, struct acct *out);
-/* Does mail to `address` reach the account? Then it may also write as it. */
-bool directory_may_send(struct snap *sn, const struct directory_conf *c, uint32_t aid,
+/* Does mail to `address` reach the account? Then it may also write as it: 1, 0, ERR_*. */
+int directory_may_send(struct snap *sn, const struct directory_conf *c, uint32_t aid,
 	struct str address, struct arena *a);

@@ -101,21 +101,23 @@ static void make_account(struct auth *au, struct link_msg *m, struct str address
 }
 
 /* The address an account should be made for: without its detail. "" when it is not ours. */
-static struct str address_to_make(
-	struct snap *sn, const struct directory_conf *c, struct str address, struct arena *a)
+static int address_to_make(struct snap *sn, const struct directory_conf *c, struct str address,
+	struct arena *a, struct str *out)
 {
 	struct domain d;
+	int rc = 0;
+	*out = STR("");
 	address = directory_normalise(c, address, a);
 	ptrdiff_t at = str_rchr(address, '@');
-	if (at <= 0) { return STR(""); }
+	if (at <= 0) { return 0; }
 	struct str local = str_sub(address, 0, (size_t)at),
 		   domain = str_skip(address, (size_t)at + 1);
-	if (domain.n == 0 || (!c->all_domains && snap_domain(sn, domain, &d) < 0)) {
-		return STR("");
-	}
+	if (domain.n && !c->all_domains) { rc = snap_domain(sn, domain, &d); }
+	if (domain.n == 0 || rc < 0) { return rc == ERR_GONE ? 0 : rc; }
 	ptrdiff_t plus = c->separator ? str_chr(local, c->separator) : -1;
 	if (plus > 0) { local = str_sub(local, 0, (size_t)plus); }
-	return arena_fmt(a, "%.*s@%.*s", STR_ARG(local), STR_ARG(domain));
+	*out = arena_fmt(a, "%.*s@%.*s", STR_ARG(local), STR_ARG(domain));
+	return 0;
 }
 
 /* --- logins --- */
@@ -224,7 +226,7 @@ static int find_login(struct login *lg, struct str *make_out)
 		lg->reply.login = arena_dup(&lg->m->arena, acct.login);
 		rc = load_secrets(lg, &sn, &lg->m->arena);
 	} else if (rc == ERR_GONE && au->conf->auto_accounts) {
-		*make_out = address_to_make(&sn, &c, req->user, &lg->m->arena);
+		rc = address_to_make(&sn, &c, req->user, &lg->m->arena, make_out);
 	}
 	snap_end(&sn);
 	return rc == ERR_GONE ? 0 : rc;
@@ -269,7 +271,7 @@ static void resolve(struct auth *au, struct link_msg *m, bool may_make)
 		rc = directory_resolve(&sn, &c, req->address, &m->arena, &reply);
 		if (rc == 0 && reply.targets_n == 0 && reply.local_domain &&
 			(req->create || au->conf->auto_accounts)) {
-			make = address_to_make(&sn, &c, req->address, &m->arena);
+			rc = address_to_make(&sn, &c, req->address, &m->arena, &make);
 		}
 		if (may_make && make.n) {
 			snap_end(&sn);
@@ -293,10 +295,10 @@ static void may_send(struct auth *au, struct link_msg *m)
 		return;
 	}
 	struct directory_conf c = directory_conf(au, &sn);
-	struct auth_may_send_reply reply = {
-		.allowed = directory_may_send(&sn, &c, req->aid, req->address, &m->arena)};
+	int rc = directory_may_send(&sn, &c, req->aid, req->address, &m->arena);
+	struct auth_may_send_reply reply = {.allowed = rc == 1};
 	snap_end(&sn);
-	link_reply(m, 0, &reply);
+	link_reply(m, MIN(rc, 0), &reply);
 }
 
 static void answer(struct auth *au, struct link_msg *m, bool may_make)
