@@ -75,6 +75,7 @@ static enum reply_id reply_of(int rc)
 	case ERR_GONE: return REPLY_NO_MAILBOX;
 	case ERR_AGAIN:
 	case ERR_TIMEOUT:
+	case ERR_DAMAGED: /* until fsck has mended it */
 	case ERR_IO: return REPLY_STORE_LATER;
 	default: return REPLY_STORE_ERROR;
 	}
