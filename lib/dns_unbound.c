@@ -1,6 +1,9 @@
 /* libunbound as a resolver process of its own: hostile packets are parsed there, not in the role,
    and the role's sandbox needs no network. Roles with want_dns. Its answers come back through a
    pipe that the loop watches. */
+#include <dirent.h>
+#include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <unbound.h>
 #include <unistd.h>
@@ -9,7 +12,7 @@
 #include "lib/log.h"
 #include "lib/net.h"
 
-enum { DNS_PORT = 53, FAILURE_TTL_S = 5 };
+enum { DNS_PORT = 53, FAILURE_TTL_S = 5, DESCRIPTORS_MAX = 1024 };
 
 struct dns_unbound {
 	struct loop *loop;
@@ -211,6 +214,52 @@ static void on_answer(void *ctx, int error, struct ub_result *r)
 	free(q);
 }
 
+/* --- the fork --- */
+
+/* libunbound forks by itself, and its child would keep what is open now: connections that we close
+   would stay open for our peers, links would never break. */
+static struct {
+	int *fds;
+	size_t n, cap;
+} inherited;
+
+static void inherit(int fd)
+{
+	if (inherited.n == inherited.cap) {
+		inherited.cap = inherited.cap ? 2 * inherited.cap : 64;
+		inherited.fds = realloc(inherited.fds, inherited.cap * sizeof *inherited.fds);
+		if (!inherited.fds) { abort(); }
+	}
+	inherited.fds[inherited.n++] = fd;
+}
+
+static void before_fork(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+	for (int fd = 0; !dir && fd < DESCRIPTORS_MAX; fd++) { inherit(fd); }
+	while (dir && (entry = readdir(dir))) {
+		uint64_t fd;
+		if (str_u64(str_of(entry->d_name), INT_MAX, &fd) && (int)fd != dirfd(dir)) {
+			inherit((int)fd);
+		}
+	}
+	if (dir) { closedir(dir); }
+}
+
+static void in_child(void)
+{
+	for (size_t i = 0; i < inherited.n; i++) {
+		if (inherited.fds[i] > STDERR_FILENO) { close(inherited.fds[i]); }
+	}
+}
+
+static void after_fork(void)
+{
+	free(inherited.fds);
+	memset(&inherited, 0, sizeof inherited);
+}
+
 /* --- starting and asking --- */
 
 static void on_first(void *ctx, int error, struct ub_result *r)
@@ -223,9 +272,18 @@ static void on_readable(struct watch *w, int events);
 
 static int start(struct dns_unbound *u, struct err *e)
 {
-	int error = -1, rc = open_context(u, e);
-	if (rc < 0) { return rc; }
+	static bool prepared;
+	int error = -1, rc;
+	if (!prepared && pthread_atfork(NULL, NULL, in_child) != 0) { abort(); }
+	prepared = true;
+	before_fork(); /* and before its pipes are made */
+	rc = open_context(u, e);
+	if (rc < 0) {
+		after_fork();
+		return rc;
+	}
 	rc = ub_resolve_async(u->ctx, "localhost.", DNS_A, 1, &error, on_first, NULL);
+	after_fork();
 	if (rc == 0) { rc = ub_wait(u->ctx); }
 	if (rc || error) { return refused(rc ? rc : error, "cannot start", e); }
 	u->started = true;

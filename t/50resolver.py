@@ -39,9 +39,8 @@ def go(processes):
             before = resolvers(dev, processes)
             ok(len(before) == (2 if processes else 1), f"{mode}: a process resolves for each role that asks",
                str(before))
-            if processes:
-                shared = [descriptors(pid) & descriptors(parent_of(pid)) for pid in before]
-                ok(not any(shared), "it holds no socket and no file of its role", str(shared))
+            shared = [descriptors(pid) & descriptors(parent_of(pid)) for pid in before]
+            ok(not any(shared), f"{mode}: it holds no socket and no file of its role", str(shared))
             for pid in before:
                 os.kill(pid, signal.SIGKILL)
             wait_for(lambda: len(set(resolvers(dev, processes)) - set(before)) == len(before),
