@@ -28,15 +28,22 @@ static struct tls_ctx *make_tls(const struct plan *p, struct err *e)
 	return tls_server_new(buf_view(&p->cert), buf_view(&p->key), e);
 }
 
+static int connect_pair(struct runner *a, struct runner *b)
+{
+	int fds[2];
+	if (!roles_talk(a->role.ops, b->role.ops)) { return 0; }
+	if (net_pair(fds) < 0) { return ERR_IO; }
+	runner_peer(a, b->role.id, fds[0]);
+	runner_peer(b, a->role.id, fds[1]);
+	return 0;
+}
+
 static int connect_roles(struct one *o, struct err *e)
 {
 	for (size_t i = 0; i < o->n; i++) {
 		for (size_t j = i + 1; j < o->n; j++) {
-			int fds[2];
-			if (!roles_talk(roles[i], roles[j])) { continue; }
-			if (net_pair(fds) < 0) { return err_set(e, ERR_IO, "no socket pair"); }
-			runner_peer(&o->runners[i], roles[j]->id, fds[0]);
-			runner_peer(&o->runners[j], roles[i]->id, fds[1]);
+			int rc = connect_pair(&o->runners[i], &o->runners[j]);
+			if (rc < 0) { return err_set(e, rc, "no socket pair"); }
 		}
 	}
 	return 0;
@@ -48,6 +55,17 @@ static struct runner *runner_of(struct one *o, enum role_id id)
 		if (o->runners[i].role.id == id) { return &o->runners[i]; }
 	}
 	return NULL;
+}
+
+/* Both ends tell; one of them is heard. */
+static void on_lost(struct runner *r, enum role_id peer)
+{
+	struct log_ctx log = {.role = "supervisor"};
+	if (peer <= r->role.id || r->stopped) { return; }
+	struct runner *other = runner_of(r->ctx, peer);
+	log_event(LOG_WARN, &log, "a new link", "between=%s and=%s", r->role.ops->name,
+		other->role.ops->name);
+	if (!other->stopped) { (void)connect_pair(r, other); } /* asked again when it fails */
 }
 
 /* Stop the last role that has not, in the opposite order of starting; what listens goes together.
@@ -122,6 +140,7 @@ static int one_start(struct house *h, struct err *e)
 	for (size_t i = 0; i < roles_n; i++) {
 		runner_init(&o->runners[i], roles[i], h->loop, h->plan->conf);
 		o->runners[i].ended = on_ended;
+		o->runners[i].lost = on_lost;
 		o->runners[i].ctx = o;
 		o->n++;
 	}

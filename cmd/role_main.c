@@ -109,6 +109,13 @@ static void on_ended(struct runner *r)
 	job_start(h->loop, &h->end, end);
 }
 
+static void on_lost(struct runner *r, enum role_id peer)
+{
+	struct host *h = r->ctx;
+	struct sup_peer msg = {peer};
+	link_send(h->up, &SUP_LOST, &msg, NULL, 0);
+}
+
 static int become(const struct host *h, struct err *e)
 {
 	if (h->gid && (setgroups(0, NULL) < 0 || setresgid(h->gid, h->gid, h->gid) < 0)) {
@@ -136,6 +143,7 @@ static int start(struct host *h, struct err *e)
 	}
 	if (rc == 0) { rc = make_tls(h, e); }
 	h->runner.ended = on_ended;
+	h->runner.lost = on_lost;
 	h->runner.ctx = h;
 	if (rc == 0) { rc = runner_start(&h->runner, e); }
 	return rc == 0 ? sandbox_close(h->ops->id, e) : rc;

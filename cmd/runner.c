@@ -24,15 +24,40 @@ static void forget(struct runner_link *rl)
 	free(rl);
 }
 
+static void on_mend(struct timer *t);
+
+static void miss(struct runner *r, enum role_id peer)
+{
+	r->missing |= 1u << peer;
+	if (r->lost && !timer_armed(&r->mend)) {
+		timer_start(r->role.loop, &r->mend, RUNNER_MEND_MS * 1000, on_mend);
+	}
+}
+
+static void on_mend(struct timer *t)
+{
+	struct runner *r = container_of(t, struct runner, mend);
+	uint32_t missing = r->missing;
+	r->missing = 0;
+	for (unsigned id = 0; id < ROLE_N; id++) {
+		if (!(missing & 1u << id) || r->role.peer[id]) { continue; }
+		r->lost(r, (enum role_id)id);
+		if (!r->role.peer[id]) { miss(r, (enum role_id)id); }
+	}
+}
+
 static void on_down(void *ctx, struct link *l)
 {
 	struct runner_link *rl = ctx;
-	struct role *r = &rl->runner->role;
+	struct runner *runner = rl->runner;
+	struct role *r = &runner->role;
 	enum role_id id = rl->id;
 	bool current = r->peer[id] == l;
 	if (current) { r->peer[id] = NULL; }
 	forget(rl);
-	if (current && r->ops->peer_changed) { r->ops->peer_changed(r, id); }
+	if (!current) { return; }
+	if (r->ops->peer_changed) { r->ops->peer_changed(r, id); }
+	if (id != ROLE_CONTROL) { miss(runner, id); }
 }
 
 static const struct link_ops link_ops = {.handle = on_message, .down = on_down};
@@ -107,6 +132,7 @@ void runner_fini(struct runner *r)
 {
 	if (r->started) { r->role.ops->fini(&r->role); }
 	r->started = false;
+	timer_stop(&r->mend);
 	list_each(node, &r->links) { forget(list_entry(node, struct runner_link, node)); }
 	memset(r->role.peer, 0, sizeof r->role.peer);
 }

@@ -4,11 +4,18 @@
 
 #include "cmd/roles.h"
 
+enum { RUNNER_MEND_MS = 100 };
+
 struct runner {
 	struct role role;
 	struct list links; /* of struct runner_link; a peer may have several for a moment */
 	bool started, stopped;
 	void (*ended)(struct runner *r); /* after stop; may be called from within runner_stop */
+	/* There is no link with a peer any more. Told RUNNER_MEND_MS after it went down and again
+	   until there is one: mostly the peer has died and will come back with a new one. */
+	void (*lost)(struct runner *r, enum role_id peer);
+	struct timer mend;
+	uint32_t missing; /* mask of peers */
 	void *ctx;
 };
 

@@ -39,6 +39,7 @@ DOWN(SUP_START, 4, sup_nothing);
 DOWN(SUP_STOP, 5, sup_nothing);
 UP(SUP_READY, 6, sup_ready);
 UP(SUP_STOPPED, 7, sup_nothing);
+UP(SUP_LOST, 9, sup_peer); /* the link with that role went down */
 const struct msg_type SUP_METRICS = {.type = 8,
 	.name = "SUP_METRICS",
 	.request = &wire_sup_nothing,
@@ -60,6 +61,6 @@ void sup_metrics_now(struct arena *a, struct sup_metrics *out)
 void sup_register(void)
 {
 	static const struct msg_type *const all[] = {&SUP_SETUP, &SUP_PEER, &SUP_LISTEN, &SUP_START,
-		&SUP_STOP, &SUP_READY, &SUP_STOPPED, &SUP_METRICS};
+		&SUP_STOP, &SUP_READY, &SUP_STOPPED, &SUP_METRICS, &SUP_LOST};
 	for (size_t i = 0; i < COUNT(all); i++) { link_register(all[i], 1); }
 }

@@ -14,7 +14,7 @@ struct sup_setup {
 	uint32_t uid, gid; /* to become; 0 = stay */
 	bool reload;
 };
-struct sup_peer { /* with one descriptor */
+struct sup_peer { /* SUP_PEER: with one descriptor */
 	uint32_t role;
 };
 struct sup_listen { /* with one descriptor */
@@ -44,5 +44,5 @@ extern const struct wire wire_sup_metric;
 void sup_metrics_now(struct arena *a, struct sup_metrics *out);
 
 extern const struct msg_type SUP_SETUP, SUP_PEER, SUP_LISTEN, SUP_START, SUP_STOP, SUP_READY,
-	SUP_STOPPED, SUP_METRICS;
+	SUP_STOPPED, SUP_METRICS, SUP_LOST;
 void sup_register(void);

@@ -1,6 +1,6 @@
 /* The supervisor: starts each role in a process of its own, hands out configuration, sockets and
    links, starts again what died, and stops everything in order. Reads no mail and no peer's octets;
-   what roles may send it are the two messages of sup_msg.h. */
+   what roles may send it are the messages of sup_msg.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -20,8 +20,9 @@ enum {
 	ROLES_MAX = 8,
 	BACK_OFF_MIN_MS = 100, /* before the second restart; the first is at once */
 	BACK_OFF_MAX_MS = 10000,
-	CALM_S = 30, /* a role that lived this long starts from no back-off again */
-	STOP_S = 30  /* to finish what was promised; then SIGKILL */
+	CALM_S = 30,   /* a role that lived this long starts from no back-off again */
+	STOP_S = 30,   /* to finish what was promised; then SIGKILL */
+	MENDS_MAX = 16 /* links for one process that lost them although both ends lived */
 };
 
 enum child_state { CHILD_AWAY, CHILD_STARTING, CHILD_SERVING };
@@ -37,6 +38,7 @@ struct child {
 	unsigned failures;
 	uint64_t deaths; /* that were answered by starting it again */
 	int64_t started_us;
+	unsigned mends;
 	struct timer again;
 };
 
@@ -284,10 +286,30 @@ static void on_ready(struct child *c, const struct sup_ready *msg)
 	}
 }
 
+/* A link may end while both ends live: one of them broke the rules, or the kernel had no room. Both
+   tell, and one of them is heard. */
+static void on_lost(struct child *c, uint32_t id)
+{
+	struct supervisor *s = c->sup;
+	struct child *peer = c->state == CHILD_SERVING && id < ROLE_N && id > c->ops->id
+				     ? child_of(s, (enum role_id)id)
+				     : NULL;
+	if (!peer || peer->state != CHILD_SERVING) { return; }
+	if (++c->mends > MENDS_MAX) {
+		log_event(LOG_ERROR, &s->log, "a role loses its links", "role=%s", c->ops->name);
+		kill(c->pid, SIGKILL);
+		return;
+	}
+	log_event(LOG_WARN, &s->log, "a new link", "between=%s and=%s", c->ops->name,
+		peer->ops->name);
+	connect_pair(c, peer);
+}
+
 static void on_message(void *ctx, struct link_msg *m)
 {
 	struct child *c = ctx;
 	if (m->type == &SUP_READY) { on_ready(c, m->request); }
+	if (m->type == &SUP_LOST) { on_lost(c, ((struct sup_peer *)m->request)->role); }
 }
 
 static void drop_link(struct child *c)
@@ -328,6 +350,7 @@ static void on_death(struct child *c, int status)
 	int64_t lived = loop_mono_us(s->house->loop) - c->started_us;
 	c->pid = 0;
 	c->state = CHILD_AWAY;
+	c->mends = 0;
 	if (c->link) { drop_link(c); }
 	if (s->house->stopping) {
 		stop_next(s);

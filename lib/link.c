@@ -122,9 +122,12 @@ static void go_down(struct link *l)
 static void flush(struct link *l)
 {
 	while (l->out.n > l->out_at) {
-		ssize_t put = send(l->fd, l->out.p + l->out_at, l->out.n - l->out_at, MSG_NOSIGNAL);
-		if (put < 0 && (errno == EAGAIN || errno == EINTR)) { break; }
-		if (put < 0 || FAULT("link.send")) {
+		bool fails = FAULT("link.send");
+		ssize_t put = fails ? -1
+				    : send(l->fd, l->out.p + l->out_at, l->out.n - l->out_at,
+					      MSG_NOSIGNAL);
+		if (put < 0 && !fails && (errno == EAGAIN || errno == EINTR)) { break; }
+		if (put < 0) {
 			go_down(l);
 			return;
 		}

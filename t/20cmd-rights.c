@@ -61,6 +61,7 @@ static const struct {
 	{&SUP_METRICS, R(SUPERVISOR), ROLES},
 	{&SUP_READY, ROLES, R(SUPERVISOR)},
 	{&SUP_STOPPED, ROLES, R(SUPERVISOR)},
+	{&SUP_LOST, ROLES, R(SUPERVISOR)},
 };
 
 static int handled, downs;
