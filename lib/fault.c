@@ -4,6 +4,8 @@
 #ifdef POSTHOUSE_FAULTS
 
 #	include <signal.h>
+#	include <stdio.h>
+#	include <unistd.h>
 
 #	include "lib/lib.h"
 
@@ -68,6 +70,16 @@ void fault_forget(void)
 	fault_plan("");
 }
 
+/* A line for tests that want to know whether it came to that. */
+static void tell(const struct plan *p)
+{
+	char line[128];
+	int n = snprintf(line, sizeof line, "# fault %s%s%s:%llu\n", role, *role ? "@" : "",
+		p->point, (unsigned long long)p->passes);
+	ssize_t put = write(STDERR_FILENO, line, (size_t)n);
+	(void)put; /* nobody listens: as well */
+}
+
 bool fault_pass(const char *point)
 {
 	bool fails = false;
@@ -78,6 +90,7 @@ bool fault_pass(const char *point)
 		if (*p->role && strcmp(p->role, role) != 0) { continue; }
 		p->passes++;
 		bool now = p->onward ? p->passes >= p->nth : p->passes == p->nth;
+		if (now && p->passes == p->nth) { tell(p); }
 		if (now && p->dies) { raise(SIGKILL); }
 		fails |= now;
 	}

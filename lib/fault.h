@@ -11,7 +11,8 @@
 	mx@mem.alloc:100      only in the process of that role
 
    Points are named "folder.what". Passes are counted in each process by itself. A role that the
-   supervisor had to start again runs without faults. */
+   supervisor had to start again runs without faults. The first fault of each item is told on
+   stderr: "# fault role@point:pass". */
 #pragma once
 
 #include <stdbool.h>

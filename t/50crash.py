@@ -177,7 +177,7 @@ def live(number, rounds, far):
     try:
         run.go(rounds)
         run.finish()
-    except (Lie, TimeoutError, RuntimeError) as e:
+    except (Lie, TimeoutError, RuntimeError, *REFUSED) as e:
         why = f"store {number}, round {run.rounds()} {run.house.rounds}, seed {SEED}: {type(e).__name__}: {e}"
         diag(run.house.dev.stderr[-6000:] if run.house.dev else "")
     finally:

@@ -40,6 +40,12 @@ def check(condition, what):
         raise Lie(what)
 
 
+def answered(status, data, what):
+    """A refusal is no lie."""
+    if status != "OK":
+        raise imaplib.IMAP4.error(f"{what}: {status} {data}")
+
+
 def content(ident, sender="a@sender.test", big=False):
     """The message of an ident, the same octets every time."""
     lines = random.Random(ident).randrange(2, 30) if not big else random.Random(ident).randrange(1050, 1400)
@@ -58,13 +64,27 @@ def imap_open(server, user, password="secret"):
     return imap
 
 
+def send(smtp, sender, recipients, message):
+    """To all of them or to none: a message without some of its recipients is for another test."""
+    code, text = smtp.mail(sender)
+    if code != 250:
+        raise smtplib.SMTPSenderRefused(code, text, sender)
+    for to in recipients:
+        code, text = smtp.rcpt(to)
+        if code != 250:
+            raise smtplib.SMTPRecipientsRefused({to: (code, text)})
+    code, text = smtp.data(message)
+    if code != 250:
+        raise smtplib.SMTPDataError(code, text)
+
+
 class Mailbox:
     """What one mailbox holds now: {uid: (ident, flags, modseq)}."""
 
     def __init__(self, imap, name):
         self.name, self.messages = name, {}
         status, data = imap.select(name)
-        check(status == "OK", f"SELECT {name}: {data}")
+        answered(status, data, f"SELECT {name}")
         self.uidvalidity, self.uidnext, self.highestmodseq = (
             int(imap.response(code)[1][0]) for code in ("UIDVALIDITY", "UIDNEXT", "HIGHESTMODSEQ"))
         if int(data[0]):
@@ -73,7 +93,7 @@ class Mailbox:
 
     def read(self, imap):
         status, parts = imap.uid("FETCH", "1:*", "(FLAGS MODSEQ BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
-        check(status == "OK", f"FETCH in {self.name}: {parts}")
+        answered(status, parts, f"FETCH in {self.name}")
         for part in parts:
             if not isinstance(part, tuple):
                 continue
@@ -122,7 +142,7 @@ class History:
         if not fresh:
             return
         status, parts = imap.uid("FETCH", ",".join(map(str, fresh)), "(BODY.PEEK[])")
-        check(status == "OK", f"{box.name}: BODY[] {parts}")
+        answered(status, parts, f"{box.name}: BODY[]")
         got = {int(re.search(rb"UID (\d+)", p[0])[1]): p[1] for p in parts if isinstance(p, tuple)}
         for uid in fresh:
             ident = box.messages[uid][0]
@@ -298,7 +318,7 @@ class Delivering(Worker):
         ident = self.ident()
         to = list(self.locals) if self.rng.random() < 0.5 else [self.rng.choice(self.locals)]
         self.pending = (ident, to)
-        self.session.sendmail(self.sender, to, content(ident, self.sender, is_big(ident)))
+        send(self.session, self.sender, to, content(ident, self.sender, is_big(ident)))
         self.acked[ident] = to
         self.pending = None
 
@@ -356,8 +376,8 @@ class Submitting(Delivering):
     def step(self):
         ident = self.ident()
         self.pending = (ident, list(self.locals))
-        self.session.sendmail(self.sender, [*self.locals, f"{ident}@away.test"],
-                              content(ident, self.sender, is_big(ident)))
+        send(self.session, self.sender, [*self.locals, f"{ident}@away.test"],
+             content(ident, self.sender, is_big(ident)))
         self.acked[ident] = list(self.locals)
         self.sent.add(ident)
         self.pending = None

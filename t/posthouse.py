@@ -179,8 +179,11 @@ class Dev:
         reader = threading.Thread(target=lambda: line.append(self.process.stdout.readline()), daemon=True)
         reader.start()
         reader.join(START_S)
-        if not line or not line[0]:
-            raise RuntimeError(f"posthouse dev is not ready after {START_S} s or has ended:\n{self.stderr[-4000:]}")
+        if line == [b""]:   # its end shows here first
+            status = self.process.wait(STOP_S)
+            raise RuntimeError(f"posthouse dev has ended with {status} before it was ready:\n{self.stderr[-4000:]}")
+        if not line:
+            raise RuntimeError(f"posthouse dev is not ready after {START_S} s:\n{self.stderr[-4000:]}")
         ready = json.loads(line[0])
         if ready.get("ready") is not True:
             raise RuntimeError(f"not a ready line: {line[0]!r}")
