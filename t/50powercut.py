@@ -92,7 +92,9 @@ def test_server(folder):
     """The server with its roles: 250 and OK are the marks; alone, then several at once."""
     recording = Recording(folder)
     data = folder / "store"
-    with Dev(processes=True, data=data, users=USERS, domains=["example.test"], env=recording.env) as dev:
+    # roles may write beside the process id, too: the recording is there
+    with Dev("--pid-file", str(folder / "pid"), processes=True, data=data, users=USERS, domains=["example.test"],
+             env=recording.env) as dev:
         deliver(dev, recording, "smtp", 15)
         append(dev, recording, "imap", 15)
         workers = [threading.Thread(target=deliver, args=(dev, recording, f"smtp{n}", 10)) for n in range(2)]
