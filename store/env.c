@@ -202,7 +202,10 @@ static int make_env(struct store *s, struct err *e)
 	snprintf(made, sizeof made, "%s/data.new", s->dir);
 	if (access(path, F_OK) == 0) { return 0; }
 	unlink(made);
-	int rc = open_env(s, made, MDB_NOSUBDIR | MDB_NOLOCK, e);
+	int rc = open_env(s, made, MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOSYNC, e);
+	if (rc == 0 && mdb_env_sync(s->env, 1) != 0) { /* all of it at once */
+		rc = err_set(e, ERR_IO, "%s: cannot be written: %s", made, strerror(errno));
+	}
 	if (s->env) { mdb_env_close(s->env); }
 	s->env = NULL;
 	if (rc < 0) { return rc; }
