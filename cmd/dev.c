@@ -250,10 +250,11 @@ static int add_accounts(struct dev *d, struct err *e)
 {
 	struct store *s;
 	const struct top_conf *top = conf_get(d->plan.conf, &top_conf_section);
+	bool closed = d->domains.n || d->users.n || d->route;
+	if (!closed) { return 0; } /* the store role makes its store */
 	int rc = store_open(d->plan.data, STORE_WRITE, &s, e);
 	if (rc < 0) { return rc; }
-	bool closed = d->domains.n || d->users.n || d->route;
-	if (closed) { rc = add_domain(s, top->hostname, e); }
+	rc = add_domain(s, top->hostname, e);
 	for (size_t i = 0; i < d->domains.n && rc == 0; i++) {
 		rc = add_domain(s, str_of(d->domains.v[i]), e);
 	}

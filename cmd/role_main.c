@@ -132,8 +132,9 @@ static int become(const struct host *h, struct err *e)
 static int start(struct host *h, struct err *e)
 {
 	int rc = become(h, e);
-	/* reads its files now, not at first use */
-	OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG, NULL);
+	/* It reads its files now, not at first use. Who speaks no TLS needs none of them. */
+	bool tls = h->ops->want_tls || h->ops->want_dns;
+	OPENSSL_init_ssl(tls ? OPENSSL_INIT_LOAD_CONFIG : OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	/* nothing of the store or of TLS is there yet when the resolver's process is made */
 	if (rc == 0 && h->ops->want_dns) { rc = resolver_start(&h->runner.role, e); }
 	if (rc == 0 && h->ops->want_store) {

@@ -1,9 +1,9 @@
 /* The supervisor: starts each role in a process of its own, hands out configuration, sockets and
    links, starts again what died, and stops everything in order. Reads no mail and no peer's octets;
    what roles may send it are the messages of sup_msg.h. */
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -48,7 +48,7 @@ struct supervisor {
 	size_t n;
 	struct timer kill;
 	struct log_ctx log;
-	bool ready, ended;
+	bool store_made, ready, ended;
 	int status;
 };
 
@@ -108,27 +108,34 @@ static void connect_pair(struct child *a, struct child *b)
 
 /* --- starting --- */
 
-static _Noreturn void exec_role(const struct child *c, int fd)
+/* By posix_spawn, which shares our memory until the new program is there: a fork would copy the map
+   of every library for nothing. */
+static int spawn_role(const struct child *c, int fd, pid_t *pid_out)
 {
 	char name[32], program[] = "posthouse", command[] = "role";
 	char *argv[] = {program, command, name, NULL};
-	sigset_t none;
-	if (c->was_ready) { fault_forget(); }
+	static const int handled[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t how;
+	sigset_t none, ours;
 	snprintf(name, sizeof name, "%s", c->ops->name);
 	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGCHLD, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGINT, SIG_DFL);
-	signal(SIGHUP, SIG_DFL);
-	if (fd == ROLE_LINK_FD) {
-		fcntl(fd, F_SETFD, 0);
-	} else {
-		dup2(fd, ROLE_LINK_FD);
+	sigemptyset(&ours);
+	for (size_t i = 0; i < COUNT(handled); i++) { sigaddset(&ours, handled[i]); }
+	posix_spawnattr_init(&how);
+	posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setsigmask(&how, &none);
+	posix_spawnattr_setsigdefault(&how, &ours);
+	posix_spawn_file_actions_init(&files);
+	int rc = posix_spawn_file_actions_adddup2(&files, fd, ROLE_LINK_FD);
+	if (rc == 0) { rc = posix_spawn_file_actions_addclosefrom_np(&files, ROLE_LINK_FD + 1); }
+	if (rc == 0) {
+		rc = posix_spawn(
+			pid_out, "/proc/self/exe", &files, &how, argv, fault_environ(c->was_ready));
 	}
-	close_range(ROLE_LINK_FD + 1, ~0u, 0);
-	execv("/proc/self/exe", argv);
-	_exit(EX_OSERR);
+	posix_spawn_file_actions_destroy(&files);
+	posix_spawnattr_destroy(&how);
+	return rc;
 }
 
 static void on_again(struct timer *t)
@@ -147,6 +154,12 @@ static void start_later(struct child *c)
 	timer_start(c->sup->house->loop, &c->again, ms * 1000, on_again);
 }
 
+static void send_start(struct child *c)
+{
+	struct sup_nothing nothing = {0};
+	link_send(c->link, &SUP_START, &nothing, NULL, 0);
+}
+
 static void start_child(struct child *c)
 {
 	int fds[2];
@@ -155,12 +168,12 @@ static void start_child(struct child *c)
 		start_later(c);
 		return;
 	}
-	pid_t pid = fork();
-	if (pid == 0) { exec_role(c, fds[1]); }
+	pid_t pid;
+	int rc = spawn_role(c, fds[1], &pid);
 	close(fds[1]);
-	if (pid < 0) {
+	if (rc != 0) {
 		log_event(LOG_ERROR, &c->sup->log, "cannot start a process",
-			"role=%s reason=\"%s\"", c->ops->name, strerror(errno));
+			"role=%s reason=\"%s\"", c->ops->name, strerror(rc));
 		close(fds[0]);
 		c->failures++;
 		start_later(c);
@@ -170,13 +183,12 @@ static void start_child(struct child *c)
 	c->state = CHILD_STARTING;
 	c->started_us = loop_mono_us(c->sup->house->loop);
 	c->link = link_new(c->sup->house->loop, fds[0], ROLE_SUPERVISOR, c->ops->id, &link_ops, c);
-	struct sup_nothing nothing = {0};
 	send_setup(c, false);
 	for (size_t i = 0; i < c->sup->n; i++) {
 		struct child *other = &c->sup->children[i];
 		if (other != c) { connect_pair(c, other); }
 	}
-	link_send(c->link, &SUP_START, &nothing, NULL, 0);
+	if (c->ops->id == ROLE_STORE || c->sup->store_made) { send_start(c); }
 }
 
 static struct child *child_of(struct supervisor *s, enum role_id id)
@@ -276,8 +288,11 @@ static void on_ready(struct child *c, const struct sup_ready *msg)
 	}
 	send_listeners(c);
 	if (first && c->ops->id == ROLE_STORE) { /* the others read what it has made */
+		s->store_made = true;
 		for (size_t i = 0; i < s->n; i++) {
-			if (!s->children[i].pid) { start_child(&s->children[i]); }
+			if (s->children[i].link && &s->children[i] != c) {
+				send_start(&s->children[i]);
+			}
 		}
 	}
 	if (!s->ready && all_serve(s)) {
@@ -392,7 +407,8 @@ static int many_start(struct house *h, struct err *e)
 		s->n++;
 	}
 	loop_on_signal(h->loop, SIGCHLD, on_sigchld, s);
-	start_child(child_of(s, ROLE_STORE));
+	/* The store first: the others load their libraries meanwhile, and open what it has made. */
+	for (size_t i = 0; i < s->n; i++) { start_child(&s->children[i]); }
 	return 0;
 }
 

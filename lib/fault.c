@@ -64,10 +64,19 @@ void fault_role(const char *name)
 	role = name;
 }
 
-void fault_forget(void)
+char **fault_environ(bool forget)
 {
-	unsetenv("POSTHOUSE_FAULTS");
-	fault_plan("");
+	static const char name[] = "POSTHOUSE_FAULTS=";
+	static char **others;
+	size_t n = 0, k = 0;
+	if (!forget) { return environ; }
+	while (environ[n]) { n++; }
+	free(others);
+	others = xcalloc(n + 1, sizeof *others);
+	for (size_t i = 0; i < n; i++) {
+		if (strncmp(environ[i], name, sizeof name - 1) != 0) { others[k++] = environ[i]; }
+	}
+	return others;
 }
 
 /* A line for tests that want to know whether it came to that. */

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <unistd.h>
 
 #ifdef POSTHOUSE_FAULTS
 /* Does this pass of the point fail? */
@@ -25,8 +26,8 @@ bool fault_pass(const char *point);
 int fault_plan(const char *text);
 /* The role of this process, for items that name one. */
 void fault_role(const char *name);
-/* This process, and what it executes, go without faults from here on. */
-void fault_forget(void);
+/* The environment for another program, with `forget` one without faults. Until the next call. */
+char **fault_environ(bool forget);
 #	define FAULT(point) fault_pass(point)
 #else
 #	define FAULT(point) false
@@ -34,7 +35,9 @@ static inline void fault_role(const char *name)
 {
 	(void)name; /* no faults in this build */
 }
-static inline void fault_forget(void)
+static inline char **fault_environ(bool forget)
 {
+	(void)forget;
+	return environ;
 }
 #endif
