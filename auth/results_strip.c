@@ -23,8 +23,8 @@ static bool overlooked(char c)
 	return (unsigned char)c <= 0x20 || c == 0x7f || c == '"' || c == '\\';
 }
 
-/* Behind the name: does it end here? One final dot is as good as none; a reader of ASCII stops before
-   any other octet. */
+/* Behind the name: does it end here? One final dot is as good as none; a reader of ASCII stops
+   before any other octet. */
 static bool ends_here(struct str rest)
 {
 	if (str_starts(rest, STR("."))) { rest = str_skip(rest, 1); }

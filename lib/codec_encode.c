@@ -4,6 +4,11 @@
 
 /* --- quoted-printable --- */
 
+static bool is_plain(char c)
+{
+	return c > ' ' && c <= '~' && c != '=';
+}
+
 /* One octet, as itself or as "=XY"; a soft break before it where it would not fit with the "=" of
    another. */
 static void qp_put(struct transfer_encoder *e, char c, bool plain, struct buf *out)
@@ -56,7 +61,47 @@ static void qp_octet(struct transfer_encoder *e, char c, struct buf *out)
 		e->blank_held = true;
 		e->blank = c;
 	} else {
-		qp_put(e, c, c > ' ' && c <= '~' && c != '=', out);
+		qp_put(e, c, is_plain(c), out);
+	}
+}
+
+/* Octets that stand for themselves wherever they are: white space only before one that is not. */
+static size_t plain_run(struct str in)
+{
+	size_t n = 0;
+	while (n < in.n && (is_plain(in.p[n]) || ((in.p[n] == ' ' || in.p[n] == '\t') &&
+							 n + 1 < in.n && is_plain(in.p[n + 1])))) {
+		n++;
+	}
+	return n;
+}
+
+static void qp_put_run(struct transfer_encoder *e, struct str run, struct buf *out)
+{
+	while (run.n) {
+		size_t n = MIN(run.n, TRANSFER_LINE_MAX - 1 - e->column);
+		if (n == 0) {
+			buf_str(out, STR("=\r\n"));
+			e->column = 0;
+			continue;
+		}
+		buf_add(out, run.p, n);
+		e->column += n;
+		run = str_skip(run, n);
+	}
+}
+
+static void qp_octets(struct transfer_encoder *e, struct str in, struct buf *out)
+{
+	while (in.n) {
+		size_t n = plain_run(in);
+		if (n) {
+			qp_put_cr(e, out);
+			qp_put_blank(e, true, out);
+			qp_put_run(e, str_sub(in, 0, n), out);
+		}
+		if (n < in.n) { qp_octet(e, in.p[n++], out); }
+		in = str_skip(in, n);
 	}
 }
 
@@ -86,7 +131,7 @@ void transfer_encode(struct transfer_encoder *e, struct str in, struct buf *out)
 	if (e->kind == TRANSFER_BASE64) {
 		base64_octets(e, in, out);
 	} else if (e->kind == TRANSFER_QP) {
-		for (size_t i = 0; i < in.n; i++) { qp_octet(e, in.p[i], out); }
+		qp_octets(e, in, out);
 	} else {
 		buf_str(out, in);
 	}

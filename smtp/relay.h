@@ -60,7 +60,7 @@ struct shipment {
 	struct client_rcpt wire_rcpts[SHIP_RCPTS_MAX];
 	struct route route;
 	unsigned addr_at;
-	bool without_tls, tls_used;
+	bool without_tls, tls_used, converted;
 	unsigned answers;   /* hosts that took a transaction to its end */
 	uint64_t looked_at; /* octets of the message */
 	struct convert *convert;

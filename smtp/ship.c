@@ -47,6 +47,7 @@ static enum step conclude(struct shipment *s)
 static void keep_answers(struct shipment *s)
 {
 	s->tls_used = s->client->used_tls;
+	s->converted = s->client->fit.convert;
 	for (size_t i = 0; i < s->client->rcpts_n; i++) {
 		const struct client_rcpt *w = &s->client->rcpts[i];
 		for (size_t k = 0; k < s->rcpts_n; k++) {

@@ -76,8 +76,9 @@ static void log_outcome(const struct shipment *s, const struct ship_rcpt *r)
 	struct log_ctx ctx = {.role = "relay", .session = s->serial};
 	char id[ID_TEXT];
 	log_event(r->outcome == RCPT_FAILED ? LOG_WARN : LOG_INFO, &ctx, events[r->outcome],
-		"qid=%s to=%.*s host=%.*s tls=%d reply=%.*s", id_text(s->item.qid, id),
-		STR_ARG(r->row.rcpt), STR_ARG(r->host), s->tls_used, STR_ARG(r->reply));
+		"qid=%s to=%.*s host=%.*s tls=%d converted=%d reply=%.*s", id_text(s->item.qid, id),
+		STR_ARG(r->row.rcpt), STR_ARG(r->host), s->tls_used, s->converted,
+		STR_ARG(r->reply));
 }
 
 /* Is the sender owed a report about this recipient? RFC 3461 4.1: without NOTIFY only about

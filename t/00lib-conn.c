@@ -364,6 +364,35 @@ static void test_reset_while_sending(void)
 	teardown(&s, -1);
 }
 
+/* Sends until the peer takes no more, then hears it out. */
+static enum step send_then_hear(struct task *t)
+{
+	struct side *s = task_of(t, struct side, task);
+	while (conn_read_now(t->conn)) {
+		buf_str(&s->log, conn_in(t->conn));
+		conn_eat(t->conn, conn_in(t->conn).n);
+	}
+	if (conn_status(t->conn) != CONN_OPEN) { return STEP_DONE; }
+	while (!conn_out_full(t->conn)) { conn_put(t->conn, str_make(big, 4096)); }
+	return STEP_OUT;
+}
+
+/* What a peer said before it closed is there though nothing can be sent to it any more. */
+static void test_last_words(void)
+{
+	struct side s;
+	int fd = setup(&s, send_then_hear);
+	settle();
+	CHECK_INT(s.log.n, 0);
+	say(fd, "552 too");
+	say(fd, " big\r\n");
+	close(fd);
+	settle();
+	CHECK_INT(s.ended, 1);
+	CHECK_STR(buf_view(&s.log), STR("552 too big\r\n"));
+	teardown(&s, -1);
+}
+
 static void test_input_waits(void)
 {
 	struct side s;
@@ -1045,6 +1074,7 @@ int main(int argc, char **argv)
 		{"closing gives up on a peer that never reads", test_close_peer_never_reads},
 		{"output waits for a slow reader", test_back_pressure},
 		{"a reset while sending ends the task", test_reset_while_sending},
+		{"the last words of a peer that takes nothing more", test_last_words},
 		{"input that nobody asked for stays in the kernel", test_input_waits},
 		{"deadline on input, last words arrive", test_deadline_in},
 		{"deadline on output", test_deadline_out},

@@ -279,6 +279,8 @@ def test_eight_bits(processes):
         plain = head("plain") + MIME.replace(b"8bit", b"7bit").decode("ascii", "replace").replace("\ufffd", "?").encode()
         submit(dev, USER, ["x@far.test"], plain)
         is_equal(without_trace(smtp.wait(3)[-1].data), plain, "8 bit: a message without stays octet for octet")
+        wait_queue(dev)
+        is_equal(re.findall(r" sent .* converted=(\d)", dev.stderr), ["1", "1", "0"], "8 bit: the log tells which were converted")
         for message, status in ((b"Subject: \xc3\xa4\r\n" + head("header") + b"\r\n", "5.6.9"),
                                 (head("part") + b"Content-Type: message/partial\r\n\r\n\xff\r\n", "5.6.3")):
             submit(dev, USER, ["x@far.test"], message)
