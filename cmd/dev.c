@@ -240,7 +240,10 @@ static int add_user(struct store *s, const char *text, struct err *e)
 	} else {
 		rc = add_domain(s, str_skip(login, (size_t)str_rchr(login, '@') + 1), e);
 		if (rc == 0) { rc = add_account(s, login, password, e); }
-		if (rc < 0) { err_set(e, rc, "--user %s: %s", text, err_name(rc)); }
+		if (rc < 0) { /* the password is not told */
+			err_set(e, rc, "--user %.*s: %s", STR_ARG(login),
+				rc == ERR_FULL ? "too little room on the disk" : err_name(rc));
+		}
 	}
 	arena_fini(&a);
 	return rc;

@@ -287,7 +287,7 @@ def try_serve(user, name):
         is_equal([server.ready[kind] for kind in ("smtp", "imaps", "lmtp")], [server.ports[0], server.ports[4], server.ports[5]],
                  f"{name}: the ready file tells the ports")
         check_mail(server, name)
-        if not user:
+        if os.geteuid() == 0 and not user:
             check_users(server, name)
         check_serve_reload(server, name)
         check_back_off(server, name)
