@@ -57,43 +57,6 @@ static int make_tls(struct host *h, struct err *e)
 	return 0;
 }
 
-static void set_up(struct host *h, const struct sup_setup *s)
-{
-	struct err e = {0};
-	struct log_ctx log = {.role = h->ops->name};
-	struct conf *fresh = roles_conf_new(), *old = h->conf;
-	if (conf_unpack(fresh, s->conf, &e) < 0) { /* the supervisor has read it before */
-		log_event(LOG_ERROR, &log, "configuration refused", "reason=\"%s\"", e.text);
-		conf_free(fresh);
-		return;
-	}
-	free_secrets(h->secrets, h->secrets_n);
-	h->secrets = xcalloc(s->secrets_n + 1, sizeof *h->secrets);
-	h->secrets_n = s->secrets_n;
-	for (uint32_t i = 0; i < s->secrets_n; i++) {
-		h->secrets[i].name = str_make(xstrdup(s->secrets[i].name), s->secrets[i].name.n);
-		h->secrets[i].value = str_make(xstrdup(s->secrets[i].value), s->secrets[i].value.n);
-	}
-	h->conf = fresh;
-	if (!s->reload) { runner_init(&h->runner, h->ops, h->loop, fresh); }
-	h->runner.role.conf = fresh;
-	h->runner.role.secrets = h->secrets;
-	h->runner.role.secrets_n = h->secrets_n;
-	snprintf(h->data, sizeof h->data, "%.*s", STR_ARG(s->data));
-	h->uid = s->uid;
-	h->gid = s->gid;
-	const struct top_conf *top = conf_get(fresh, &top_conf_section);
-	log_set_level((enum log_level)top->log_level);
-	if (s->reload) {
-		if (make_tls(h, &e) < 0) {
-			log_event(LOG_ERROR, &log, "certificate not reloaded", "reason=\"%s\"",
-				e.text);
-		}
-		runner_reload(&h->runner);
-		conf_free(old);
-	}
-}
-
 static void end(struct job *j)
 {
 	struct host *h = container_of(j, struct host, end);
@@ -114,6 +77,52 @@ static void on_lost(struct runner *r, enum role_id peer)
 	struct host *h = r->ctx;
 	struct sup_peer msg = {peer};
 	link_send(h->up, &SUP_LOST, &msg, NULL, 0);
+}
+
+/* From here on it may be stopped, started or not. */
+static void begin(struct host *h, const struct conf *conf)
+{
+	runner_init(&h->runner, h->ops, h->loop, conf);
+	h->runner.ended = on_ended;
+	h->runner.lost = on_lost;
+	h->runner.ctx = h;
+}
+
+static void set_up(struct host *h, const struct sup_setup *s)
+{
+	struct err e = {0};
+	struct log_ctx log = {.role = h->ops->name};
+	struct conf *fresh = roles_conf_new(), *old = h->conf;
+	if (conf_unpack(fresh, s->conf, &e) < 0) { /* the supervisor has read it before */
+		log_event(LOG_ERROR, &log, "configuration refused", "reason=\"%s\"", e.text);
+		conf_free(fresh);
+		return;
+	}
+	free_secrets(h->secrets, h->secrets_n);
+	h->secrets = xcalloc(s->secrets_n + 1, sizeof *h->secrets);
+	h->secrets_n = s->secrets_n;
+	for (uint32_t i = 0; i < s->secrets_n; i++) {
+		h->secrets[i].name = str_make(xstrdup(s->secrets[i].name), s->secrets[i].name.n);
+		h->secrets[i].value = str_make(xstrdup(s->secrets[i].value), s->secrets[i].value.n);
+	}
+	h->conf = fresh;
+	if (!s->reload) { begin(h, fresh); }
+	h->runner.role.conf = fresh;
+	h->runner.role.secrets = h->secrets;
+	h->runner.role.secrets_n = h->secrets_n;
+	snprintf(h->data, sizeof h->data, "%.*s", STR_ARG(s->data));
+	h->uid = s->uid;
+	h->gid = s->gid;
+	const struct top_conf *top = conf_get(fresh, &top_conf_section);
+	log_set_level((enum log_level)top->log_level);
+	if (s->reload) {
+		if (make_tls(h, &e) < 0) {
+			log_event(LOG_ERROR, &log, "certificate not reloaded", "reason=\"%s\"",
+				e.text);
+		}
+		runner_reload(&h->runner);
+		conf_free(old);
+	}
 }
 
 static int become(const struct host *h, struct err *e)
@@ -143,9 +152,6 @@ static int start(struct host *h, struct err *e)
 		h->runner.role.store = h->store;
 	}
 	if (rc == 0) { rc = make_tls(h, e); }
-	h->runner.ended = on_ended;
-	h->runner.lost = on_lost;
-	h->runner.ctx = h;
 	if (rc == 0) { rc = runner_start(&h->runner, e); }
 	return rc == 0 ? sandbox_close(h->ops->id, e) : rc;
 }
@@ -191,7 +197,11 @@ static void on_message(void *ctx, struct link_msg *m)
 	} else if (m->type == &SUP_START) {
 		do_start(h);
 	} else if (m->type == &SUP_STOP) {
-		runner_stop(&h->runner);
+		if (h->conf) {
+			runner_stop(&h->runner);
+		} else {
+			job_start(h->loop, &h->end, end);
+		}
 	} else if (m->type == &SUP_METRICS) {
 		struct sup_metrics now;
 		sup_metrics_now(&m->arena, &now);
