@@ -87,7 +87,7 @@ def dev():
     ok(raises(AssertionError, run_dev, status=3), "a bad exit status is told")
     ok("sanitizer" in raises(AssertionError, run_dev, stderr="==1==ERROR: AddressSanitizer: heap-use-after-free\n"),
        "a sanitizer report is told")
-    ok("not ready" in raises(RuntimeError, run_dev, before="sys.exit(1)"), "a server that ends early is told")
+    ok("has ended with 1" in raises(RuntimeError, run_dev, before="sys.exit(1)"), "a server that ends early is told")
 
 
 def messages():
