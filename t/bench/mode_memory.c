@@ -63,7 +63,7 @@ void mode_idle_memory(struct bench *b)
 {
 	struct sleepers all = {.bench = b};
 	unsigned processes;
-	uint64_t before = proc_pss_kib(b->opt.pids, &processes);
+	uint64_t before = proc_pss_kib(b->opt.pids, &processes), own = proc_own_kib(b->opt.pids);
 	all.s = xcalloc(b->opt.connections, sizeof *all.s);
 	for (uint64_t i = 0; i < b->opt.connections; i++) {
 		struct sleeper *s = &all.s[i];
@@ -87,6 +87,8 @@ void mode_idle_memory(struct bench *b)
 	uint64_t after = proc_pss_kib(b->opt.pids, &processes);
 	bench_extra(b, "full_pss_kib", (double)after);
 	bench_extra(b, "full_processes", processes);
+	bench_extra(b, "session_own_kib",
+		((double)proc_own_kib(b->opt.pids) - (double)own) / (double)b->opt.connections);
 	bench_extra(b, "session_pss_kib",
 		((double)after - (double)before) / (double)b->opt.connections);
 	for (uint64_t i = 0; i < b->opt.connections; i++) { imap_fini(&all.s[i].imap); }

@@ -107,7 +107,8 @@ uint64_t proc_cpu_us(const char *pids)
 	return ticks * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
 }
 
-static uint64_t pss_of(long pid)
+/* One line of smaps_rollup in KiB. */
+static uint64_t memory_of(long pid, const char *name)
 {
 	char path[64], line[256];
 	unsigned long long kib = 0;
@@ -115,8 +116,8 @@ static uint64_t pss_of(long pid)
 	FILE *f = fopen(path, "re");
 	if (!f) { return 0; }
 	while (fgets(line, sizeof line, f)) {
-		if (strncmp(line, "Pss:", 4) == 0) {
-			kib = strtoull(line + 4, NULL, 10);
+		if (strncmp(line, name, strlen(name)) == 0) {
+			kib = strtoull(line + strlen(name), NULL, 10);
 			break;
 		}
 	}
@@ -134,11 +135,26 @@ uint64_t proc_pss_kib(const char *pids, unsigned *count_out)
 		mark_ours(&t, pids);
 		for (size_t i = 0; i < t.n; i++) {
 			if (!t.p[i].ours) { continue; }
-			kib += pss_of(t.p[i].pid);
+			kib += memory_of(t.p[i].pid, "Pss:");
 			count++;
 		}
 		free(t.p);
 	}
 	if (count_out) { *count_out = count; }
+	return kib;
+}
+
+uint64_t proc_own_kib(const char *pids)
+{
+	struct table t;
+	uint64_t kib = 0;
+	if (!pids || !*pids) { return 0; }
+	table_read(&t);
+	mark_ours(&t, pids);
+	for (size_t i = 0; i < t.n; i++) {
+		if (!t.p[i].ours) { continue; }
+		kib += memory_of(t.p[i].pid, "Pss_Anon:") + memory_of(t.p[i].pid, "Pss_Shmem:");
+	}
+	free(t.p);
 	return kib;
 }

@@ -10,3 +10,5 @@ uint64_t proc_cpu_us(const char *pids);
 /* Proportional set size in KiB, by smaps_rollup; needs the right to read it. `count_out` (or NULL)
    gets the number of processes. */
 uint64_t proc_pss_kib(const char *pids, unsigned *count_out);
+/* The part of it that is no file: what others on the machine map does not change it. */
+uint64_t proc_own_kib(const char *pids);
