@@ -74,8 +74,6 @@ struct shipment {
 	struct report *report; /* a DSN being made, see ship_report.c */
 };
 
-/* Is relay.route empty or HOST:PORT? */
-int relay_route_sound(const struct conf *c, struct err *e);
 /* relay.c: a shipment has ended, look what is due. */
 void relay_ended(struct relay *r, struct shipment *s);
 

@@ -3,7 +3,6 @@
 
 #include "smtp/audit.h"
 #include "smtp/policy_rules.h"
-#include "smtp/relay.h"
 #include "smtp/role.h"
 #include "smtp/session.h"
 
@@ -81,15 +80,9 @@ static int load_nets(struct server *sv, const struct smtp_conf *c, struct err *e
 
 int smtp_conf_sound(const struct conf *c, struct err *e)
 {
-	struct server sv = {0};
 	struct policy_rules *r = policy_rules_new(conf_get(c, &policy_conf_section), e);
-	int rc = r ? 0 : ERR_SYNTAX;
 	policy_rules_put(r);
-	if (rc == 0) { rc = load_nets(&sv, conf_get(c, &smtp_conf_section), e); }
-	free(sv.proxy_from.v);
-	free(sv.xclient_from.v);
-	free(sv.lmtp_from.v);
-	return rc == 0 ? relay_route_sound(c, e) : rc;
+	return r ? 0 : ERR_SYNTAX;
 }
 
 /* --- the role --- */

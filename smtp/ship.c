@@ -263,7 +263,7 @@ static void begin_route(struct shipment *s)
 		return;
 	}
 	struct str host = r->conf->route;
-	(void)route_text(r->conf->route, &host, &s->route.port); /* relay_route_sound */
+	(void)route_text(r->conf->route, &host, &s->route.port); /* its row has looked at it */
 	route_by_host(&s->route, arena_dup(&s->arena, host));
 }
 
