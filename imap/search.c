@@ -28,6 +28,7 @@ struct search {
 	/* Of one step. */
 	struct snap *snap;
 	struct record record;
+	bool damaged; /* told in the log */
 };
 
 static void search_free(struct session *s)
@@ -169,16 +170,29 @@ static enum step search_end(struct session *s)
 
 /* --- the walk --- */
 
+/* What cannot be read is not found; the others are. */
+static void tell_damage(struct search *se, int rc)
+{
+	if (se->damaged) { return; }
+	se->damaged = true;
+	log_event(LOG_ERROR, &se->s->log, "search-damaged", "uid=%u oid=%llu reason=%s",
+		se->msg.uid, (unsigned long long)se->msg.oid, err_name(rc));
+}
+
 static const struct mimerec *get_record(void *ctx)
 {
 	struct search *se = ctx;
-	return record_get(&se->record, se->snap, se->msg.oid);
+	const struct mimerec *rec = record_get(&se->record, se->snap, se->msg.oid);
+	if (!rec) { tell_damage(se, ERR_DAMAGED); }
+	return rec;
 }
 
 static int get_bytes(void *ctx, uint64_t off, struct str *out)
 {
 	struct search *se = ctx;
-	return snap_msg_bytes(se->snap, &se->msg, off, out);
+	int rc = snap_msg_bytes(se->snap, &se->msg, off, out);
+	if (rc < 0) { tell_damage(se, rc); }
+	return rc;
 }
 
 static void found(struct search *se)

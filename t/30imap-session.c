@@ -351,6 +351,8 @@ static void test_damage(void)
 		STR("* 1 FETCH (UID 1 UID 1 UID 1)\r\nA NO [SERVERBUG] Stored data is "
 		    "damaged\r\n"));
 	CHECK(has(SAY(&c, "A FETCH 1 ENVELOPE\r\n"), "ENVELOPE (NIL \"one\" "));
+	CHECK_STR(
+		SAY(&c, "A SEARCH BODY \"o\"\r\n"), STR("* SEARCH 4\r\nA OK SEARCH completed\r\n"));
 	CHECK(has(SAY(&c, "A FETCH 4 BODY[9]\r\n"), "BODY[9] NIL FLAGS"));
 	/* found when half has been sent: there is no way to take that back */
 	got = SAY(&c, "A FETCH 3 BODY[]\r\n");
