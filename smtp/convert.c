@@ -29,7 +29,9 @@ struct convert {
 	enum manner manner;
 	struct transfer_decoder decoder; /* of a body that is encoded badly */
 	struct transfer_encoder encoder;
-	size_t column; /* of what is mended */
+	/* of the line that is mended */
+	size_t column, dashes; /* octets so far; "-" at its beginning, at most 2 */
+	size_t crs;            /* held back until it is known what comes behind them */
 };
 
 struct convert *convert_new(void)
@@ -175,8 +177,7 @@ static void stretch_begin(struct convert *c, enum stretch stretch, uint64_t end)
 {
 	c->stretch = stretch;
 	c->stretch_end = end;
-	c->column = 0;
-	c->cr = false;
+	c->column = c->dashes = c->crs = 0;
 	c->manner = MEND;
 	if (stretch != BODY) { return; }
 	const struct mime_part *p = mime_part(c->mime, c->part);
@@ -219,20 +220,58 @@ const char *convert_begin(struct convert *c, bool seven)
 
 /* --- octets --- */
 
+static void mend_octet(struct convert *c, char o, struct buf *out)
+{
+	if (c->column == CONVERT_LINE_MAX) {
+		buf_str(out, STR("\r\n ")); /* no delimiter begins with a space */
+		c->column = 1;
+		c->dashes = 0;
+	}
+	if (o == '-' && c->column == c->dashes && c->dashes < 2) { c->dashes++; }
+	buf_chr(out, o);
+	c->column++;
+}
+
+/* Instead of an octet that must not stand here. In what may be a delimiter it is one that no
+   boundary has. */
+static void mend_odd(struct convert *c, struct buf *out)
+{
+	mend_octet(c, c->dashes == 2 ? 0x7f : '?', out);
+}
+
+static void mend_crs(struct convert *c, bool white, struct buf *out)
+{
+	for (; c->crs; c->crs--) {
+		if (white) {
+			mend_octet(c, ' ', out);
+		} else {
+			mend_odd(c, out);
+		}
+	}
+}
+
+/* A line is a delimiter afterwards if it was one before: no octet is left out, and a CR at its end,
+   which counts as white space there, becomes a space. */
 static void mend(struct convert *c, struct str s, struct buf *out)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		char o = s.p[i];
-		if (o == '\n') {
+		if (o == '\r') {
+			c->crs++;
+		} else if (o == '\n') {
+			c->crs -= c->crs > 0;
+			mend_crs(c, true, out);
 			buf_str(out, STR("\r\n"));
-			c->column = 0;
-		} else if (o != '\r' && o != 0) {
-			if (c->column == CONVERT_LINE_MAX) {
-				buf_str(out, STR("\r\n"));
-				c->column = 0;
+			c->column = c->dashes = 0;
+		} else if (o == ' ' || o == '\t') {
+			mend_octet(c, o, out);
+		} else {
+			mend_crs(c, false, out);
+			if (o == 0 || (c->seven && (unsigned char)o > 127)) {
+				mend_odd(c, out);
+			} else {
+				mend_octet(c, o, out);
 			}
-			buf_chr(out, c->seven && (unsigned char)o > 127 ? '?' : o);
-			c->column++;
 		}
 	}
 }
@@ -351,6 +390,7 @@ static void stretch_finish(struct convert *c, struct buf *out)
 {
 	if (c->stretch == HEADER) { put_header(c, out); }
 	if (c->stretch == BODY && c->manner == ENCODE) { encode_end(c, out); }
+	if (c->manner == MEND) { mend_crs(c, true, out); }
 }
 
 void convert_add(struct convert *c, struct str octets, struct buf *out)
