@@ -31,6 +31,7 @@ struct host {
 	struct store *store;
 	struct tls_ctx *tls;
 	int status;
+	bool over; /* what comes now comes too late */
 	struct job end;
 };
 
@@ -182,6 +183,7 @@ static int take_fd(struct link_msg *m)
 static void on_message(void *ctx, struct link_msg *m)
 {
 	struct host *h = ctx;
+	if (h->over) { return; }
 	if (m->type == &SUP_SETUP) {
 		set_up(h, m->request);
 	} else if (m->type == &SUP_PEER) {
@@ -236,6 +238,7 @@ int cmd_role(const struct command *c, int argc, char **argv)
 	h.loop = loop_new();
 	h.up = link_new(h.loop, ROLE_LINK_FD, h.ops->id, ROLE_SUPERVISOR, &link_ops, &h);
 	loop_run(h.loop);
+	h.over = true;
 	if (h.conf) { runner_fini(&h.runner); }
 	while (loop_turn(h.loop)) {}
 	dns_free(h.runner.role.dns);
