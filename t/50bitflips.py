@@ -150,6 +150,8 @@ def mend(data, number):
     name = f"store {number}"
     status, said = fsck(data, "--repair")
     ok(not SANITIZER.search(said) and status >= 0, f"{name}: --repair ends in order", said)
+    if "meta records are unreadable" in said:   # nothing tells which ids were given out: a backup has to help
+        return
     with Dev(data=data, users=USERS, domains=["example.test"]) as dev:
         read, wrong, refused = read_all(dev)
         is_equal(wrong, [], f"{name}: mended, {read} messages read: no octet is wrong")
