@@ -298,7 +298,7 @@ static void put_field(struct str whole, struct buf *out)
 		char o = whole.p[i];
 		bool black_before = out->n > start && !ascii_white(out->p[out->n - 1]);
 		if ((o == ' ' || o == '\t') && black_before) { fold = out->n; }
-		if (out->n - start == CONVERT_LINE_MAX && o != '\r') {
+		if (out->n - start == CONVERT_LINE_MAX && o != '\r' && o != '\n') {
 			start = fold_at(fold ? fold : out->n, out);
 			fold = 0;
 		}
