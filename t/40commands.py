@@ -449,12 +449,15 @@ def serve(config, data, base, password):
     threading.Thread(target=lambda: said.extend(p.stderr), daemon=True).start()
 
     def serves():
+        """On every port: the roles open theirs one after the other."""
         assert p.poll() is None, b"".join(said).decode()
         try:
-            return socket.create_connection(("127.0.0.1", base), 5)
+            for i, _ in enumerate(PORTS):
+                socket.create_connection(("127.0.0.1", base + i), 5).close()
+            return True
         except OSError:
-            return None
-    wait_for(serves, "serve", 60).close()
+            return False
+    wait_for(serves, "serve", 60)
 
     class Server:
         host, imaps, ca = "127.0.0.1", base + 4, f"{data}/ca.pem"
