@@ -10,20 +10,20 @@ static bool is_plain(char c)
 }
 
 /* One octet, as itself or as "=XY"; a soft break before it where it would not fit with the "=" of
-   another. */
+   another. Behind that no "-" may stand for itself: what was no delimiter could become one. */
 static void qp_put(struct transfer_encoder *e, char c, bool plain, struct buf *out)
 {
-	size_t width = plain ? 1 : 3;
-	if (e->column + width > TRANSFER_LINE_MAX - 1) {
+	if (e->column + (plain ? 1 : 3) > TRANSFER_LINE_MAX - 1) {
 		buf_str(out, STR("=\r\n"));
 		e->column = 0;
+		plain = plain && c != '-';
 	}
 	if (plain) {
 		buf_chr(out, c);
 	} else {
 		buf_fmt(out, "=%02X", (unsigned)(unsigned char)c);
 	}
-	e->column += width;
+	e->column += plain ? 1 : 3;
 }
 
 /* White space may stand anywhere but at the end of a line (rule 3). */
@@ -80,14 +80,13 @@ static void qp_put_run(struct transfer_encoder *e, struct str run, struct buf *o
 {
 	while (run.n) {
 		size_t n = MIN(run.n, TRANSFER_LINE_MAX - 1 - e->column);
-		if (n == 0) {
-			buf_str(out, STR("=\r\n"));
-			e->column = 0;
-			continue;
-		}
 		buf_add(out, run.p, n);
 		e->column += n;
 		run = str_skip(run, n);
+		if (run.n) {
+			qp_put(e, run.p[0], true, out); /* behind a soft break */
+			run = str_skip(run, 1);
+		}
 	}
 }
 
