@@ -91,7 +91,16 @@ class House:
             self.dev.kill()
             self.dev = Dev(*OPTIONS, **self.options).start()
 
-    def send(self, subject, *to, lines=10):
+    def send(self, subject, *to, lines=10, victim="relay"):
+        """Submitted and accepted. When more than the relay dies, the 250 may die with it: the relay can have the message,
+        and its host ask for the kill, before it is written."""
+        try:
+            self.submit(subject, *to, lines=lines)
+        except (smtplib.SMTPException, OSError):
+            if victim == "relay":
+                raise
+
+    def submit(self, subject, *to, lines):
         text = f"From: <{USER}>\r\nSubject: {subject}\r\n\r\n" + LINE * lines
         with smtplib.SMTP_SSL(self.dev.host, self.dev.submissions, context=tls_context(self.dev), timeout=60) as session:
             session.login(USER, "secret")
@@ -108,7 +117,7 @@ class House:
 def test_moment(house, far, moment, what, most=1):
     subject = f"{what}-{moment}-{time.monotonic_ns()}"
     far.arm(moment, house.killer(what))
-    house.send(subject, "x@far.test", lines=MORE_THAN_BUFFERS if moment == "TEXT" else 10)
+    house.send(subject, "x@far.test", lines=MORE_THAN_BUFFERS if moment == "TEXT" else 10, victim=what)
     ok(far.killed.wait(60), f"{what} killed at {moment}")
     house.again()
     house.empty()
@@ -134,7 +143,7 @@ def test_second_transaction(house, far, what):
     subject, to = f"{what}-second", [f"{c}@far.test" for c in "abc"]
     far.extensions = [*EXTENSIONS, "LIMITS RCPTMAX=1"]
     far.arm("MAIL", house.killer(what), skip=1)
-    house.send(subject, *to)
+    house.send(subject, *to, victim=what)
     ok(far.killed.wait(60), f"{what} killed at the second MAIL")
     house.again()
     house.empty()
