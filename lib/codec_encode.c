@@ -10,14 +10,15 @@ static bool is_plain(char c)
 }
 
 /* One octet, as itself or as "=XY"; a soft break before it where it would not fit with the "=" of
-   another. Behind that no "-" may stand for itself: what was no delimiter could become one. */
+   another. No "-" stands for itself at the beginning of a line: what was no delimiter, encoded
+   otherwise or in the middle of a line, could become one. */
 static void qp_put(struct transfer_encoder *e, char c, bool plain, struct buf *out)
 {
 	if (e->column + (plain ? 1 : 3) > TRANSFER_LINE_MAX - 1) {
 		buf_str(out, STR("=\r\n"));
 		e->column = 0;
-		plain = plain && c != '-';
 	}
+	if (e->column == 0 && c == '-') { plain = false; }
 	if (plain) {
 		buf_chr(out, c);
 	} else {
@@ -79,14 +80,12 @@ static size_t plain_run(struct str in)
 static void qp_put_run(struct transfer_encoder *e, struct str run, struct buf *out)
 {
 	while (run.n) {
-		size_t n = MIN(run.n, TRANSFER_LINE_MAX - 1 - e->column);
-		buf_add(out, run.p, n);
+		/* the first of a line by itself, with the soft break that may be due */
+		qp_put(e, run.p[0], true, out);
+		size_t n = MIN(run.n - 1, TRANSFER_LINE_MAX - 1 - e->column);
+		buf_add(out, run.p + 1, n);
 		e->column += n;
-		run = str_skip(run, n);
-		if (run.n) {
-			qp_put(e, run.p[0], true, out); /* behind a soft break */
-			run = str_skip(run, 1);
-		}
+		run = str_skip(run, n + 1);
 	}
 }
 

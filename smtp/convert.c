@@ -144,8 +144,8 @@ static bool would_lose(const struct convert *c, size_t part)
 	const struct mime_part *p = mime_part(c->mime, part);
 	bool read = !is_container(p) || (p->kind == MIME_MULTIPART && p->children == 0);
 	uint8_t losses = EIGHT | RAW;
-	/* an encoding that we do not know may mean something by a line end */
-	if (!is_container(p) && !mime_truncated(c->mime)) { losses |= LINE_LONG; }
+	/* a line end in the midst of a line changes all but base64 */
+	if (!is_container(p) && p->transfer != TRANSFER_BASE64) { losses |= LINE_LONG; }
 	return read && manner_of(c, part) == MEND && (unfit(c, c->found[part]) & losses);
 }
 
@@ -153,11 +153,13 @@ static bool would_lose(const struct convert *c, size_t part)
    it so, but where it says how to read the rest. */
 static bool breaks_badly(struct str whole)
 {
-	size_t black = 0;
-	for (size_t i = 0; i < whole.n && black < CONVERT_LINE_MAX; i++) {
-		black = ascii_white(whole.p[i]) ? 0 : black + 1;
+	size_t n =
+		0; /* octets since the last place where a line may be folded, in front of white */
+	for (size_t i = 0; i < whole.n && n < CONVERT_LINE_MAX; i++) {
+		bool fold = i && ascii_white(whole.p[i]) && !ascii_white(whole.p[i - 1]);
+		n = fold ? 1 : n + 1;
 	}
-	return black == CONVERT_LINE_MAX;
+	return n == CONVERT_LINE_MAX;
 }
 
 static bool may_write_header(const struct convert *c, size_t part)

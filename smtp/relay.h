@@ -71,6 +71,7 @@ struct shipment {
 	bool failure_permanent, failure_said; /* by the host */
 	bool may_serve;                       /* a host failed that might serve us another time */
 	struct call call;
+	bool concluded;        /* all outcomes are known and have to be committed */
 	struct report *report; /* a DSN being made, see ship_report.c */
 };
 

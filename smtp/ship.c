@@ -26,6 +26,7 @@ static void set_failure(struct shipment *s, bool permanent, struct str host, str
 /* Every recipient that no host answered for shares the last failure. */
 static enum step conclude(struct shipment *s)
 {
+	s->concluded = true;
 	client_free(s->client);
 	s->client = NULL;
 	for (size_t i = 0; i < s->rcpts_n; i++) {
@@ -150,13 +151,14 @@ static struct client *make_client(struct shipment *s)
 	c->parent = &s->task;
 	c->to = a->addr;
 	c->host = s->route.hosts[a->host].name;
-	c->helo = r->conf->helo.n ? r->conf->helo : role_hostname(r->role);
+	/* of our own: a reload takes the configuration away under a shipment */
+	c->helo = arena_dup(&s->arena, r->conf->helo.n ? r->conf->helo : role_hostname(r->role));
 	c->tls = tls_mode(s, r);
 	c->tls_ctx = c->tls == CLIENT_TLS_NONE ? NULL : client_tls_ctx(r);
 	if (!c->tls_ctx && c->tls == CLIENT_TLS_MAY) { c->tls = CLIENT_TLS_NONE; }
 	if (r->conf->route.n) {
-		c->user = r->conf->user;
-		c->password = r->conf->password;
+		c->user = arena_dup(&s->arena, r->conf->user);
+		c->password = arena_dup(&s->arena, r->conf->password);
 	}
 	c->from = s->item.from;
 	c->envid = s->item.envid;
@@ -256,7 +258,7 @@ static void begin_route(struct shipment *s)
 	s->route = (struct route){.dns = r->dns,
 		.task = &s->task,
 		.arena = &s->arena,
-		.own_name = role_hostname(r->role),
+		.own_name = arena_dup(&s->arena, role_hostname(r->role)),
 		.port = (uint16_t)r->conf->port};
 	if (r->conf->route.n == 0) {
 		route_by_domain(&s->route, s->domain_name);
@@ -304,7 +306,7 @@ static void ship_ended(struct task *t)
 
 void ship_stop(struct shipment *s)
 {
-	bool promised = s->report || (s->client && s->client->in_body);
+	bool promised = s->concluded || (s->client && s->client->in_body);
 	if (!promised) { task_kill(&s->task); }
 }
 

@@ -268,9 +268,10 @@ static void describe_bounce(struct shipment *s)
 	rp->dsn.utf8 = (s->item.body & BODY_SMTPUTF8) != 0;
 	rp->dsn.rcpts = rp->dsn_rcpts;
 	/* RFC 3461 4.3: a report without a failure returns the header only; so does one that cannot
-	   hold the message, as a binary one */
+	   hold the message, as a binary one, or one whose header could keep the report from a host
+	   without SMTPUTF8 */
 	rp->dsn.full = s->item.ret == RET_FULL && rp->any_failed && s->item.size <= RETURN_MAX &&
-		       !(s->item.body & BODY_BINARY);
+		       !(s->item.body & BODY_BINARY) && !rp->dsn.utf8;
 	rp->end = rp->dsn.full ? s->item.size : 0;
 	if (!rp->dsn.full && snap_begin(s->relay->role->store, &sn) == 0) {
 		if (snap_obj(&sn, s->item.oid, &obj) == 0) { rp->end = obj.header_len; }

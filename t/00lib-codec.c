@@ -352,11 +352,11 @@ static void test_encode(void)
 			    "12345\xff"),
 			"123456789 123456789 123456789 123456789 123456789 123456789 123456789 "
 			"12345=\r\n=FF"},
-		{TRANSFER_QP, /* behind a soft break a "-" could begin a delimiter */
+		{TRANSFER_QP, /* what begins with "-" could be a delimiter */
 			STR("123456789 123456789 123456789 123456789 123456789 123456789 123456789 "
 			    "12345--b\r\n--b"),
 			"123456789 123456789 123456789 123456789 123456789 123456789 123456789 "
-			"12345=\r\n=2D-b\r\n--b"},
+			"12345=\r\n=2D-b\r\n=2D-b"},
 		{TRANSFER_BASE64, STR(""), ""},
 		{TRANSFER_BASE64, STR("\r\n\0\xff"), "DQoA/w=="},
 		{TRANSFER_BASE64, STR("123456789 123456789 123456789 123456789 123456789 1234567"),
