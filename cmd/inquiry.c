@@ -17,6 +17,20 @@ struct inquiry {
 	struct arena arena;
 };
 
+/* What goes to a terminal and into the text format: a role that was taken over writes nothing else.
+ */
+static bool is_printable(const struct sup_metric *m)
+{
+	for (size_t i = 0; i < m->name.n; i++) {
+		char c = m->name.p[i];
+		if (!ascii_alpha(c) && !ascii_digit(c) && c != '_') { return false; }
+	}
+	for (size_t i = 0; i < m->help.n; i++) {
+		if (m->help.p[i] < ' ' || m->help.p[i] > '~') { return false; }
+	}
+	return m->name.n > 0;
+}
+
 /* What the supervisor knows of a role, and what the role has said of itself. */
 static struct status_role role_status(struct inquiry *q, const struct question *one)
 {
@@ -30,7 +44,10 @@ static struct status_role role_status(struct inquiry *q, const struct question *
 		STR("How often its process had to be started again."), false, one->role.deaths};
 	v[2] = (struct sup_metric){
 		STR("role_uptime_seconds"), STR("Age of its process."), true, one->role.up_s};
-	for (uint32_t i = 0; i < said->metrics_n; i++) { v[OWN_METRICS + i] = said->metrics[i]; }
+	n = OWN_METRICS;
+	for (uint32_t i = 0; i < said->metrics_n; i++) {
+		if (is_printable(&said->metrics[i])) { v[n++] = said->metrics[i]; }
+	}
 	return (struct status_role){str_of(one->role.name), one->role.pid, v, n};
 }
 

@@ -117,7 +117,8 @@ static void set_up(struct host *h, const struct sup_setup *s)
 	const struct top_conf *top = conf_get(fresh, &top_conf_section);
 	log_set_level((enum log_level)top->log_level);
 	if (s->reload) {
-		if (make_tls(h, &e) < 0) {
+		/* who has not started makes its own then, when the resolver's process is there */
+		if (h->runner.started && make_tls(h, &e) < 0) {
 			log_event(LOG_ERROR, &log, "certificate not reloaded", "reason=\"%s\"",
 				e.text);
 		}

@@ -13,7 +13,7 @@ WIRE_TABLE(sup_nothing, wire_sup_nothing, WIRE_U8(struct sup_nothing, unused));
 WIRE_TABLE(sup_ready, wire_sup_ready, WIRE_BOOL(struct sup_ready, ok),
 	WIRE_STR(struct sup_ready, error, 1000));
 WIRE_TABLE(sup_metric, wire_sup_metric, WIRE_STR(struct sup_metric, name, 100),
-	WIRE_STR(struct sup_metric, help, 1000), WIRE_BOOL(struct sup_metric, gauge),
+	WIRE_STR(struct sup_metric, help, 200), WIRE_BOOL(struct sup_metric, gauge),
 	WIRE_U64(struct sup_metric, value));
 WIRE_TABLE(sup_metrics, wire_sup_metrics,
 	WIRE_LIST(struct sup_metrics, metrics, metrics_n, wire_sup_metric, SUP_METRICS_MAX));

@@ -310,9 +310,9 @@ static void on_lost(struct child *c, uint32_t id)
 				     ? child_of(s, (enum role_id)id)
 				     : NULL;
 	if (!peer || peer->state != CHILD_SERVING) { return; }
-	if (++c->mends > MENDS_MAX) {
-		log_event(LOG_ERROR, &s->log, "a role loses its links", "role=%s", c->ops->name);
-		kill(c->pid, SIGKILL);
+	if (++peer->mends > MENDS_MAX) { /* of the two the one that is trusted less */
+		log_event(LOG_ERROR, &s->log, "a role loses its links", "role=%s", peer->ops->name);
+		kill(peer->pid, SIGKILL);
 		return;
 	}
 	log_event(LOG_WARN, &s->log, "a new link", "between=%s and=%s", c->ops->name,

@@ -43,7 +43,8 @@ static int own(const struct plan *p, const char *file, struct err *e)
 {
 	char path[4096];
 	snprintf(path, sizeof path, "%s%s%s", p->data, *file ? "/" : "", file);
-	if (p->uid && chown(path, p->uid, p->gid) < 0 && errno != ENOENT) {
+	/* of a link that somebody put there, the link */
+	if (p->uid && lchown(path, p->uid, p->gid) < 0 && errno != ENOENT) {
 		return err_set(e, ERR_IO, "%s: cannot be given to user %u: %s", path, p->uid,
 			strerror(errno));
 	}

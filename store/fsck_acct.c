@@ -26,7 +26,9 @@ static void lost_account(struct fsck *f, uint32_t aid, struct str login)
 	if (ap_has(&f->ap, TB_ACCT, &k)) { return; }
 	if (login.n == 0 || login.n > ADDRESS_MAX) { login = free_login(f, aid, room); }
 	struct acct ac = {.aid = aid, .login = login, .created_us = f->ap.now_us};
-	if (fsck_found(f, "account %.*s: its record is gone", STR_ARG(login))) {
+	if (fsck_found(f,
+		    "account %.*s: its record is gone (made again it is enabled, without a quota)",
+		    STR_ARG(login))) {
 		fsck_do(f, ap_put(&f->ap, TB_ACCT, &k, &ac, 0));
 	}
 }

@@ -168,7 +168,8 @@ static void check_name(struct fsck *f, const struct key *at, uint32_t mid)
 	bool there = ap_get(&f->ap, TB_MBOX, &mk, &mb) == 0;
 	if (!there) { lost_mailbox(f, aid, mid); }
 	if ((there && mb.aid != aid) ||
-		(first_name(f, aid, mid, &first) && memcmp(first.p, at->p, at->n) != 0)) {
+		(first_name(f, aid, mid, &first) &&
+			(first.n != at->n || memcmp(first.p, at->p, at->n) != 0))) {
 		if (fsck_found(f, "mailbox %u: it has a second name", mid)) {
 			fsck_do(f, ap_del(&f->ap, TB_MNAME, at));
 		}

@@ -5,6 +5,8 @@
 #include "lib/mimerec.h"
 #include "store/fsck.h"
 
+enum { CHUNKS_MOST = 1 << 20 }; /* 64 GiB: no message has so many */
+
 static int by_value(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -85,6 +87,17 @@ static bool skip_damaged(struct reader *r, struct fsck *f, uint64_t oid)
 	return true;
 }
 
+/* What stands behind a hole counts as well: with it missing the message is not whole. */
+static bool skip_hole(struct reader *r, struct fsck *f, uint64_t oid)
+{
+	struct key next = key_id_n(oid, r->chunks), found;
+	if (ap_next_key(&f->ap, TB_BLOB, &next, 8, &found) != 0) { return false; }
+	uint32_t chunk = get_be32(found.p + 8);
+	if (chunk >= CHUNKS_MOST) { return false; } /* a key that went wrong */
+	r->chunks = chunk;
+	return true;
+}
+
 bool fsck_lost_object(struct fsck *f, uint64_t oid, struct obj *out)
 {
 	struct reader r;
@@ -96,7 +109,9 @@ bool fsck_lost_object(struct fsck *f, uint64_t oid, struct obj *out)
 	bool damaged = false, more = true;
 	while (more) {
 		more = reader_chunk(&r, f, oid, top && r.chunks == 0) == 0;
-		if (!more && skip_damaged(&r, f, oid)) { damaged = more = true; }
+		if (!more && (skip_damaged(&r, f, oid) || skip_hole(&r, f, oid))) {
+			damaged = more = true;
+		}
 	}
 	reader_end(&r);
 	if (damaged) { memset(r.sha256, 0, sizeof r.sha256); } /* which no octets have */
