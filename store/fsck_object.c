@@ -94,7 +94,8 @@ static bool skip_hole(struct reader *r, struct fsck *f, uint64_t oid)
 	if (ap_next_key(&f->ap, TB_BLOB, &next, 8, &found) != 0) { return false; }
 	uint32_t chunk = get_be32(found.p + 8);
 	if (chunk >= CHUNKS_MOST) { return false; } /* a key that went wrong */
-	r->chunks = chunk;
+	/* one that is there all the same is too short to be read */
+	r->chunks = chunk == r->chunks ? chunk + 1 : chunk;
 	return true;
 }
 
