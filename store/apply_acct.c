@@ -29,6 +29,7 @@ int apply_acct_add(struct apply *ap, const void *request, void *reply)
 	struct key addr = name_key(op->login);
 	if (!address_ok(op->login) || op->login.p[0] == '@') { return ERR_SYNTAX; }
 	if (ap_has(ap, TB_ADDR, &addr)) { return ERR_EXISTS; }
+	if (ap->s->ids.aid == UINT32_MAX) { return ERR_LIMIT; }
 	struct acct ac = {.aid = ap->s->ids.aid++,
 		.login = op->login,
 		.quota_bytes = op->quota_bytes,

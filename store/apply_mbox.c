@@ -86,6 +86,7 @@ static int create_one(
 	if (rc < 0 && rc != ERR_GONE) { return rc; }
 	if (rc == 0 && r.mid) { return ERR_EXISTS; }
 	struct ids *ids = &ap->s->ids;
+	if (ids->mid == UINT32_MAX) { return ERR_LIMIT; }
 	uint32_t now = (uint32_t)(ap->now_us / SECOND_US);
 	ids->uidvalidity = MAX(ids->uidvalidity + 1, now);
 	*out = (struct mbox){.mid = ids->mid++,

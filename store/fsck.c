@@ -72,6 +72,7 @@ int store_fsck(
 	static void (*const passes[])(struct fsck *) = {fsck_records, fsck_ids, fsck_accounts,
 		fsck_mailboxes, fsck_queue, fsck_audit, fsck_objects};
 	struct timespec now;
+	struct ids before = s->ids;
 	struct fsck f = {.repair = repair, .report = report, .ctx = ctx};
 	clock_gettime(CLOCK_REALTIME, &now);
 	f.ap = (struct apply){
@@ -80,6 +81,7 @@ int store_fsck(
 	f.rc = repair ? env_begin(s, &f.ap.txn)
 		      : env_rc(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &f.ap.txn));
 	if (f.rc < 0) { return f.rc; }
+	if (!s->writable) { f.rc = ids_read(s, f.ap.txn); }
 	for (size_t i = 0; i < COUNT(passes) && f.rc == 0; i++) { passes[i](&f); }
 	if (f.rc == 0 && repair) {
 		f.rc = ids_write(s, f.ap.txn);
@@ -91,6 +93,7 @@ int store_fsck(
 	} else {
 		mdb_txn_abort(f.ap.txn);
 	}
+	if (f.rc < 0) { s->ids = before; }
 	arena_fini(&f.ap.tmp);
 	arena_fini(&f.arena);
 	news_fini(&f.news);

@@ -18,6 +18,7 @@ struct fsck {
 	void *ctx;
 	int findings;
 	int rc;                /* the first error that is no finding */
+	struct ids most, last; /* the first that is too high to be believed; the highest in use */
 	struct fsck_ids refs;  /* what messages and queue items reference, one per reference */
 	struct fsck_ids dying; /* what gc is about to delete */
 };
@@ -44,12 +45,17 @@ static inline void key_step(struct key *k)
 	k->p[k->n++] = 0;
 }
 
+/* Note the ids that a row has taken. False when the row tells one that no operation gave: counting
+   on from it would end where ids do. `rec`: what is unpacked of a record. */
+void fsck_ids_start(struct fsck *f);
+bool fsck_ids_take(struct fsck *f, enum table tb, struct str key, const void *rec);
+
 /* Make an object's record again from its chunks. False when there are none. */
 bool fsck_lost_object(struct fsck *f, uint64_t oid, struct obj *out);
 
 /* In this order: */
 void fsck_records(struct fsck *f);   /* fsck_rows.c: checksums of every record, and every key */
-void fsck_ids(struct fsck *f);       /* fsck_rows.c; before all that give new ids */
+void fsck_ids(struct fsck *f);       /* fsck_ids.c; before all that give new ids */
 void fsck_accounts(struct fsck *f);  /* fsck_acct.c */
 void fsck_mailboxes(struct fsck *f); /* fsck_box.c */
 void fsck_queue(struct fsck *f);     /* fsck_rows.c */

@@ -1,4 +1,4 @@
-/* Checks of rows that are not mail: checksums, ids, queue, audit. */
+/* Checks of rows that are not mail: checksums, queue, audit. */
 #include <stdio.h>
 
 #include "store/fsck.h"
@@ -27,9 +27,10 @@ static void check_table(struct fsck *f, enum table tb)
 	MDB_val v;
 	while (fsck_any(f, tb, &at, 0, &v)) {
 		char hex[64];
-		bool right = table_wire[tb] ? fsck_unpack(f, tb, &at, v, room) == 0
-					    : key_fits(tb, str_make(at.p, at.n));
-		if (!right) {
+		struct str k = str_make(at.p, at.n);
+		bool right =
+			table_wire[tb] ? fsck_unpack(f, tb, &at, v, room) == 0 : key_fits(tb, k);
+		if (!right || !fsck_ids_take(f, tb, k, room)) {
 			key_hex(&at, hex);
 			if (fsck_found(f, "%s %s: the record is damaged", table_names[tb], hex)) {
 				fsck_do(f, rec_del(f->ap.s, f->ap.txn, tb, &at));
@@ -41,6 +42,7 @@ static void check_table(struct fsck *f, enum table tb)
 
 void fsck_records(struct fsck *f)
 {
+	fsck_ids_start(f);
 	for (enum table tb = TB_META + 1; tb < TB_N; tb++) { check_table(f, tb); }
 }
 
@@ -160,86 +162,5 @@ void fsck_audit(struct fsck *f)
 			fsck_do(f, ap_del(&f->ap, TB_AUDITID, &at));
 		}
 		key_step(&at);
-	}
-}
-
-/* --- ids --- */
-
-/* The last key of a table as a number, 0 when empty. */
-static uint64_t last_id(struct fsck *f, enum table tb, size_t octets)
-{
-	MDB_cursor *c;
-	MDB_val key, v;
-	uint64_t id = 0;
-	if (mdb_cursor_open(f->ap.txn, f->ap.s->dbi[tb], &c) != 0) { return 0; }
-	if (mdb_cursor_get(c, &key, &v, MDB_LAST) == 0 && key_fits(tb, val_str(key))) {
-		id = octets == 4 ? get_be32(key.mv_data) : get_be64(key.mv_data);
-	}
-	mdb_cursor_close(c);
-	return id;
-}
-
-/* Ids that stand in records. */
-static void ids_in_records(struct fsck *f, struct ids *last)
-{
-	struct key at = key_none();
-	MDB_val v;
-	struct rec_mname name;
-	struct rec_addr ad;
-	struct mbox mb;
-	while (fsck_next(f, TB_MNAME, &at, 0, &v)) {
-		if (fsck_unpack(f, TB_MNAME, &at, v, &name) == 0) {
-			last->mid = MAX(last->mid, name.mid);
-		}
-		key_step(&at);
-	}
-	at = key_none();
-	while (fsck_next(f, TB_MBOX, &at, 0, &v)) {
-		if (fsck_unpack(f, TB_MBOX, &at, v, &mb) == 0) {
-			last->aid = MAX(last->aid, mb.aid);
-			last->mailboxid = MAX(last->mailboxid, mb.mailboxid);
-			last->uidvalidity = MAX(last->uidvalidity, mb.uidvalidity);
-		}
-		key_step(&at);
-	}
-	at = key_none();
-	while (fsck_next(f, TB_ADDR, &at, 0, &v)) {
-		if (fsck_unpack(f, TB_ADDR, &at, v, &ad) == 0) {
-			last->aid = MAX(last->aid, ad.aid);
-		}
-		key_step(&at);
-	}
-}
-
-void fsck_ids(struct fsck *f)
-{
-	static const enum table by_oid[] = {TB_OBJ, TB_PARSE, TB_BLOB, TB_UPLOAD},
-				by_aid[] = {TB_ACCT, TB_CRED, TB_MNAME, TB_THREAD},
-				by_mid[] = {TB_MBOX, TB_MSG, TB_KW, TB_CHG};
-	struct ids *ids = &f->ap.s->ids, last = {0};
-	if (!f->ap.s->writable) { return; } /* readers do not know the ids */
-	ids_in_records(f, &last);
-	for (size_t i = 0; i < COUNT(by_oid); i++) {
-		last.oid = MAX(last.oid, last_id(f, by_oid[i], 8));
-	}
-	for (size_t i = 0; i < COUNT(by_aid); i++) {
-		last.aid = MAX(last.aid, (uint32_t)last_id(f, by_aid[i], 4));
-	}
-	for (size_t i = 0; i < COUNT(by_mid); i++) {
-		last.mid = MAX(last.mid, (uint32_t)last_id(f, by_mid[i], 4));
-	}
-	last.qid = MAX(last_id(f, TB_Q, 8), last_id(f, TB_QR, 8));
-	if (ids->oid > last.oid && ids->qid > last.qid && ids->aid > last.aid &&
-		ids->mid > last.mid && ids->mailboxid > last.mailboxid &&
-		ids->uidvalidity >= last.uidvalidity) {
-		return;
-	}
-	if (fsck_found(f, "the next ids are behind the ones in use")) {
-		ids->oid = MAX(ids->oid, last.oid + 1);
-		ids->qid = MAX(ids->qid, last.qid + 1);
-		ids->aid = MAX(ids->aid, last.aid + 1);
-		ids->mid = MAX(ids->mid, last.mid + 1);
-		ids->mailboxid = MAX(ids->mailboxid, last.mailboxid + 1);
-		ids->uidvalidity = MAX(ids->uidvalidity, last.uidvalidity);
 	}
 }

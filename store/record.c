@@ -135,7 +135,9 @@ static const char *const key_shape[TB_N] = {
 static const uint64_t modseq_max = UINT64_C(1)
 				   << 62; /* RFC 7162: 63 bits; room to go on counting */
 
-/* Ids begin with 1, and the next one must be a number, too. */
+/* Ids begin with 1, and the next one must be a number, too. Those of 64 bits are not used up. */
+static const uint64_t id64_max = UINT64_C(1) << 63;
+
 static bool is_id(uint64_t id, uint64_t max)
 {
 	return id > 0 && id < max;
@@ -155,7 +157,7 @@ bool key_fits(enum table tb, struct str key)
 		size_t n = *part == 'b' ? 1 : *part == 'i' || *part == 'n' ? 4 : 8;
 		if (key.n < n) { return false; }
 		if (*part == 'i' && !is_id(get_be32(key.p), UINT32_MAX)) { return false; }
-		if (*part == 'I' && !is_id(get_be64(key.p), UINT64_MAX)) { return false; }
+		if (*part == 'I' && !is_id(get_be64(key.p), id64_max)) { return false; }
 		if (*part == 'M' && !is_modseq(get_be64(key.p))) { return false; }
 		key = str_skip(key, n);
 	}
@@ -210,10 +212,10 @@ static bool value_fits(enum table tb, const void *rec)
 		return is_id(mb->aid, UINT32_MAX) && mb->uidnext > 0 &&
 		       is_modseq(mb->highestmodseq);
 	case TB_MNAME: return ((const struct rec_mname *)rec)->mid < UINT32_MAX;
-	case TB_MSG: return is_id(m->oid, UINT64_MAX) && is_modseq(m->modseq);
+	case TB_MSG: return is_id(m->oid, id64_max) && is_modseq(m->modseq);
 	case TB_OBJ:
 		return ((const struct rec_obj *)rec)->sha256.n == sizeof((struct obj *)0)->sha256;
-	case TB_Q: return is_id(((const struct queue_item *)rec)->oid, UINT64_MAX);
+	case TB_Q: return is_id(((const struct queue_item *)rec)->oid, id64_max);
 	default: return true;
 	}
 }

@@ -836,6 +836,59 @@ static void check_damages(bool topped)
 	}
 }
 
+/* Rows with sound checksums that took the last of all ids: mended, there are ids left to give. */
+static void plant_last_id(struct fixture *f, MDB_txn *txn, int which)
+{
+	struct key mk = key1(f->inbox), nk = key_named(f->aid, STR("Sent")), uk = key2(f->inbox, 1),
+		   ak = key_none(), ck = key1(UINT32_MAX - 1);
+	struct mbox mb;
+	struct rec_mname name;
+	struct msg m;
+	struct rec_addr ad;
+	key_str(&ak, STR("u@example.test"));
+	key_u64(&ck, 1);
+	key_u32(&ck, 1);
+	CHECK_INT(rec_get(f->s, txn, TB_MBOX, &mk, &f->a, &mb), 0);
+	CHECK_INT(rec_get(f->s, txn, TB_MNAME, &nk, &f->a, &name), 0);
+	CHECK_INT(rec_get(f->s, txn, TB_MSG, &uk, &f->a, &m), 0);
+	CHECK_INT(rec_get(f->s, txn, TB_ADDR, &ak, &f->a, &ad), 0);
+	mb.mailboxid = which == 0 ? UINT64_MAX : mb.mailboxid;
+	mb.uidvalidity = which == 1 ? UINT32_MAX : mb.uidvalidity;
+	mb.aid = which == 2 ? UINT32_MAX - 1 : mb.aid;
+	name.mid = which == 3 ? UINT32_MAX - 1 : name.mid;
+	m.thread = which == 4 ? UINT64_MAX : m.thread;
+	m.oid = which == 5 ? (UINT64_C(1) << 63) - 1 : m.oid;
+	ad.aid = which == 6 ? UINT32_MAX - 1 : ad.aid;
+	CHECK_INT(rec_put(f->s, txn, TB_MBOX, &mk, &mb, 0), 0);
+	CHECK_INT(rec_put(f->s, txn, TB_MNAME, &nk, &name, 0), 0);
+	CHECK_INT(rec_put(f->s, txn, TB_MSG, &uk, &m, 0), 0);
+	CHECK_INT(rec_put(f->s, txn, TB_ADDR, &ak, &ad, 0), 0);
+	if (which == 7) { CHECK_INT(key_put(f->s, txn, TB_CHG, &ck, 0), 0); }
+}
+
+static void test_last_ids(void)
+{
+	for (int which = 0; which < 8; which++) {
+		struct op_mbox_create op = {.name = STR("one more")};
+		struct op_mbox_create_reply reply;
+		struct fixture f;
+		MDB_txn *txn;
+		fixture_start(&f);
+		fill(&f);
+		CHECK_INT(mdb_txn_begin(f.s->env, NULL, 0, &txn), 0);
+		plant_last_id(&f, txn, which);
+		CHECK_INT(mdb_txn_commit(txn), 0);
+		CHECK(fixture_fsck(&f, true) > 0);
+		CHECK_INT(fixture_fsck(&f, false), 0);
+		op.aid = f.aid;
+		CHECK_INT(apply(&f, &OP_MBOX_CREATE, &op, &reply), 0);
+		CHECK(fixture_account(&f, "new@example.test") > f.aid);
+		CHECK_INT(fixture_deliver(&f, f.aid, hello, NULL), 0);
+		CHECK_INT(fixture_fsck(&f, false), 0);
+		fixture_end(&f);
+	}
+}
+
 static void test_fsck(void)
 {
 	check_damages(false);
@@ -955,6 +1008,7 @@ int main(int argc, char **argv)
 		{"one writer", test_lock},
 		{"random operations", test_random},
 		{"fsck finds and mends", test_fsck},
+		{"fsck and the last ids", test_last_ids},
 		{"audit records", test_audits},
 		{"another schema", test_schema},
 		{"ids as text", test_ids},

@@ -1,0 +1,96 @@
+/* Ids: what the rows have taken, and the next ones to give, which must be behind all of them. */
+#include "store/fsck.h"
+
+/* Of an id that no operation can have given, nobody could go on counting. */
+static const uint64_t id64_most = UINT64_C(1) << 62;
+enum { ID32_MOST = INT32_MAX, UIDVALIDITY_AHEAD = 1 << 28 };
+
+/* The ids that a row has taken, 0 for all others. `rec` is NULL where values are no records. */
+static struct ids ids_of(enum table tb, struct str key, const void *rec)
+{
+	const struct rec_addr *ad = rec;
+	const struct mbox *mb = rec;
+	const struct msg *m = rec;
+	switch (tb) {
+	case TB_ACCT:
+	case TB_CRED: return (struct ids){.aid = get_be32(key.p)};
+	case TB_THREAD:
+		return (struct ids){.aid = get_be32(key.p),
+			.mailboxid = ((const struct rec_thread *)rec)->thread};
+	case TB_ADDR: return (struct ids){.aid = ad->kind == ADDR_ACCOUNT ? ad->aid : 0};
+	case TB_MBOX:
+		return (struct ids){.aid = mb->aid,
+			.mid = mb->mid,
+			.mailboxid = mb->mailboxid,
+			.uidvalidity = mb->uidvalidity};
+	case TB_MNAME:
+		return (struct ids){
+			.aid = get_be32(key.p), .mid = ((const struct rec_mname *)rec)->mid};
+	case TB_MSG:
+		return (struct ids){.mid = get_be32(key.p), .oid = m->oid, .mailboxid = m->thread};
+	case TB_KW:
+	case TB_CHG: return (struct ids){.mid = get_be32(key.p)};
+	case TB_OBJ:
+	case TB_PARSE:
+	case TB_BLOB:
+	case TB_UPLOAD: return (struct ids){.oid = get_be64(key.p)};
+	case TB_GC: return (struct ids){.oid = get_be64(key.p + 8)};
+	case TB_Q:
+		return (struct ids){
+			.qid = get_be64(key.p), .oid = ((const struct queue_item *)rec)->oid};
+	case TB_QR: return (struct ids){.qid = get_be64(key.p)};
+	case TB_QDUE: return (struct ids){.qid = get_be64(key.p + 8)};
+	default: return (struct ids){0};
+	}
+}
+
+void fsck_ids_start(struct fsck *f)
+{
+	const struct ids *next = &f->ap.s->ids;
+	uint32_t now = (uint32_t)(f->ap.now_us / SECOND_US);
+	f->most = (struct ids){
+		.oid = MAX(next->oid, id64_most),
+		.mailboxid = MAX(next->mailboxid, id64_most),
+		.qid = MAX(next->qid, id64_most),
+		.aid = MAX(next->aid, (uint32_t)ID32_MOST),
+		.mid = MAX(next->mid, (uint32_t)ID32_MOST),
+		.uidvalidity = MAX(next->uidvalidity, now + UIDVALIDITY_AHEAD),
+	};
+}
+
+bool fsck_ids_take(struct fsck *f, enum table tb, struct str key, const void *rec)
+{
+	struct ids row = ids_of(tb, key, rec), *last = &f->last;
+	const struct ids *most = &f->most;
+	if (row.oid >= most->oid || row.mailboxid >= most->mailboxid || row.qid >= most->qid ||
+		row.aid >= most->aid || row.mid >= most->mid ||
+		row.uidvalidity > most->uidvalidity) {
+		return false;
+	}
+	*last = (struct ids){.oid = MAX(last->oid, row.oid),
+		.mailboxid = MAX(last->mailboxid, row.mailboxid),
+		.qid = MAX(last->qid, row.qid),
+		.aid = MAX(last->aid, row.aid),
+		.mid = MAX(last->mid, row.mid),
+		.uidvalidity = MAX(last->uidvalidity, row.uidvalidity)};
+	return true;
+}
+
+void fsck_ids(struct fsck *f)
+{
+	struct ids *next = &f->ap.s->ids;
+	const struct ids *last = &f->last;
+	if (next->oid > last->oid && next->qid > last->qid && next->aid > last->aid &&
+		next->mid > last->mid && next->mailboxid > last->mailboxid &&
+		next->uidvalidity >= last->uidvalidity) {
+		return;
+	}
+	if (fsck_found(f, "the next ids are behind the ones in use")) {
+		next->oid = MAX(next->oid, last->oid + 1);
+		next->qid = MAX(next->qid, last->qid + 1);
+		next->aid = MAX(next->aid, last->aid + 1);
+		next->mid = MAX(next->mid, last->mid + 1);
+		next->mailboxid = MAX(next->mailboxid, last->mailboxid + 1);
+		next->uidvalidity = MAX(next->uidvalidity, last->uidvalidity);
+	}
+}
