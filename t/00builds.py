@@ -94,6 +94,9 @@ if release:
         "usr/local/share/man/man5/posthouse.conf.5",
         "usr/local/share/man/man8/posthouse.8",
     ]), "what meson install puts where")
+    unit = (to / "usr/local/lib/systemd/system/posthouse.service").read_text()
+    ok("\nExecStart=/usr/local/bin/posthouse serve\n" in unit, "the unit starts what was installed", unit)
+    ok(not re.search("^(State|Runtime|Cache)Directory", unit, re.M), "systemd gives no file to another user", unit)
 if shutil.which("clang"):
     build("clang", CLANG, "-Dbuildtype=debug", "-Doptimization=0", "-Dfuzz=true")
 else:
