@@ -4,6 +4,7 @@
 #include <sysexits.h>
 
 #include "auth/auth.h"
+#include "auth/conf.h"
 #include "cmd/admin.h"
 #include "cmd/commands.h"
 #include "lib/date.h"
@@ -11,6 +12,7 @@
 struct user {
 	struct admin_options admin;
 	const char *password, *quota;
+	bool force;
 };
 
 static const struct option_row options[] = {
@@ -19,6 +21,8 @@ static const struct option_row options[] = {
 		"seen by everyone in the process list; without it the password is asked"},
 	{"quota", OPTION_STR, offsetof(struct user, quota), "SIZE",
 		"most octets of mail, as 500M or 2G; 0 = no limit"},
+	{"force", OPTION_FLAG, offsetof(struct user, force), NULL,
+		"remove: also from the aliases that lead to the account"},
 	JSON_OPTION(user),
 };
 
@@ -153,18 +157,132 @@ static int enable(struct admin *a, const struct user *u, struct str login)
 	return set(a, login, &op);
 }
 
+/* --- removing --- */
+
+enum { NAMED_MAX = 10 }; /* aliases named in a refusal */
+
+/* Is `target` the account's address, by itself or with a detail? */
+static bool leads_to(struct str target, struct str login, struct str separator)
+{
+	ptrdiff_t at = str_rchr(target, '@'), home = str_rchr(login, '@');
+	if (at < 0 || home < 0) { return false; }
+	struct str local = str_sub(target, 0, (size_t)at), base = str_sub(login, 0, (size_t)home);
+	bool detailed = local.n > base.n && separator.n && local.p[base.n] == separator.p[0];
+	return str_ieq(detailed ? str_sub(local, 0, base.n) : local, base) &&
+	       str_ieq(str_skip(target, (size_t)at), str_skip(login, (size_t)home));
+}
+
+/* An alias that leads to the account, and what is left of it without that. */
+struct leading {
+	struct leading *next;
+	struct str address;
+	struct wire_str_item rest[TARGETS_MAX];
+	uint32_t rest_n;
+};
+
+static bool row_leads_to(const struct addr_row *row, struct str login, struct str separator)
+{
+	bool leads = false;
+	for (size_t i = 0; i < row->targets_n; i++) {
+		leads = leads || leads_to(row->targets[i], login, separator);
+	}
+	return row->kind == ADDR_ALIAS && leads;
+}
+
+static struct leading *without(
+	struct arena *a, const struct addr_row *row, struct str login, struct str separator)
+{
+	struct leading *l = arena_new(a, struct leading);
+	*l = (struct leading){.address = arena_dup(a, row->address)};
+	for (size_t i = 0; i < row->targets_n; i++) {
+		if (leads_to(row->targets[i], login, separator)) { continue; }
+		l->rest[l->rest_n++].s = arena_dup(a, row->targets[i]);
+	}
+	return l;
+}
+
+/* All of them, in the arena. */
+static int find_leading(struct admin *a, struct str login, struct leading **out)
+{
+	const struct auth_conf *conf = conf_get(a->conf, &auth_conf_section);
+	struct addr_row row = {.address = STR("")};
+	struct snap sn;
+	int rc = admin_snap(a, &sn);
+	if (rc < 0) { return rc; }
+	*out = NULL;
+	while ((rc = snap_addr_next(&sn, row.address, &a->arena, &row)) == 0) {
+		if (!row_leads_to(&row, login, conf->separator)) { continue; }
+		struct leading *l = without(&a->arena, &row, login, conf->separator);
+		*out = l;
+		out = &l->next;
+	}
+	snap_end(&sn);
+	if (rc != ERR_GONE) {
+		command_fail(a->command, 0, "the aliases cannot be read: %s", err_name(rc));
+	}
+	return rc == ERR_GONE ? 0 : rc;
+}
+
+static int refuse(struct admin *a, struct str login, const struct leading *l)
+{
+	struct buf names = {0};
+	size_t n = 0;
+	for (; l; l = l->next, n++) {
+		if (n < NAMED_MAX) {
+			buf_fmt(&names, "%s%.*s", n ? ", " : "", STR_ARG(l->address));
+		}
+	}
+	if (n > NAMED_MAX) { buf_fmt(&names, " and %zu more", n - NAMED_MAX); }
+	int status = command_fail(a->command, EX_DATAERR,
+		"%.*s is a target of %s %s; change or remove %s first, or take the account out of "
+		"%s with --force",
+		STR_ARG(login), n == 1 ? "the alias" : "the aliases", buf_cstr(&names),
+		n == 1 ? "it" : "them", n == 1 ? "it" : "them");
+	buf_fini(&names);
+	return status;
+}
+
+/* What leads nowhere else goes. */
+static int take_out(struct admin *a, struct str login, struct leading *l)
+{
+	struct op_addr_set set = {
+		.address = l->address, .targets = l->rest, .targets_n = l->rest_n};
+	struct op_addr_del del = {l->address};
+	int rc = l->rest_n ? admin_apply(a, &OP_ADDR_SET, &set, NULL)
+			   : admin_apply(a, &OP_ADDR_DEL, &del, NULL);
+	if (rc < 0) {
+		command_fail(a->command, 0, "not removed: the alias %.*s: %s", STR_ARG(l->address),
+			err_name(rc));
+	} else if (l->rest_n) {
+		printf("the alias %.*s no longer leads to %.*s\n", STR_ARG(l->address),
+			STR_ARG(login));
+	} else {
+		printf("the alias %.*s, which led nowhere else, is removed\n", STR_ARG(l->address));
+	}
+	return rc;
+}
+
+/* The aliases first: should we be stopped in between, nothing leads to an account that is gone. */
 static int del(struct admin *a, const struct user *u, struct str login)
 {
 	struct acct ac;
-	(void)u;
+	struct leading *leading;
 	int rc = find(a, login, &ac);
+	if (rc == 0) { rc = find_leading(a, login, &leading); }
 	if (rc < 0) { return command_status(rc); }
+	if (leading && !u->force) { return refuse(a, login, leading); }
+	for (struct leading *l = leading; l; l = l->next) {
+		rc = take_out(a, login, l);
+		if (rc < 0) { return command_status(rc); }
+	}
 	struct op_acct_del op = {ac.aid};
 	rc = admin_apply(a, &OP_ACCT_DEL, &op, NULL);
 	return rc < 0 ? command_fail(
 				a->command, command_status(rc), "not removed: %s", err_name(rc))
 		      : EX_OK;
 }
+
+/* --- listing --- */
 
 static void print_one(const struct acct *ac, bool json, bool first)
 {
@@ -227,6 +345,9 @@ static int act(const struct command *c, const struct user *u, const char **args,
 	}
 	if (!listing && which == COUNT(actions)) {
 		return command_fail(c, EX_USAGE, "written: posthouse user %s", c->arguments);
+	}
+	if (u->force && (which == COUNT(actions) || actions[which].run != del)) {
+		return command_fail(c, EX_USAGE, "--force: goes with remove");
 	}
 	bool adding = which < COUNT(actions) && actions[which].run == add;
 	int status = admin_open(&a, c, &u->admin, adding);

@@ -232,6 +232,10 @@ def test_accounts(data, running):
              f"{state}: alias list --json")
     c("alias list", "alias list", EX_OK, out=r"(?m)^team@new\.test +carol@new\.test,Far\.Away@elsewhere\.test$")
     c("domain remove while in use", "domain remove new.test", EX_DATAERR, err="has accounts or aliases")
+    c("--force elsewhere", "user disable carol@new.test --force", EX_USAGE, err="--force: goes with remove")
+    c("user remove, a target of aliases", "user remove carol@new.test", EX_DATAERR,
+      err="carol@new.test is a target of the aliases @new.test, team@new.test; .* --force")
+    check_removal_by_force(c, state)
     c("alias remove", "alias remove team@new.test", EX_OK)
     c("alias remove of a catch-all", "alias remove @new.test", EX_OK)
     c("alias remove again", "alias remove team@new.test", EX_DATAERR, err="no such alias")
@@ -245,6 +249,29 @@ def test_accounts(data, running):
     for words in ("user", "user list x", "alias", "domain frob", "queue", "queue frob all", "queue show"):
         c(words, words, EX_USAGE, err="written: posthouse")
     c("fsck", "fsck", EX_OK, out="sound")
+
+
+def check_removal_by_force(c, state):
+    """Who goes is taken out of the aliases, also where it stands with a detail; nobody else is."""
+    def aliases():
+        return {a["address"]: a["targets"] for a in json.loads(c("alias list", "alias list --json", EX_OK))}
+    before = aliases()
+    c("user add", "user add eve@new.test --password pw", EX_OK)
+    for address, targets in (("one", "eve@new.test"), ("two", "dave@new.test Eve+lists@new.test"),
+                             ("none", "eveline@new.test eve@elsewhere.test eve-x@new.test")):
+        c("alias add", f"alias add {address}@new.test {targets}", EX_OK)
+    c("user remove names the aliases", "user remove eve@new.test", EX_DATAERR, err="the aliases one@new.test, two@new.test; ")
+    ok(len(aliases()) == len(before) + 3, f"{state}: the refusal changed no alias", aliases())
+    c("user passwd: the account is still there", "user passwd eve@new.test --password x", EX_OK)
+    c("user remove --force", "user remove eve@new.test --force", EX_OK,
+      out="alias one@new.test, which led nowhere else, is removed\nthe alias two@new.test no longer leads to eve@new.test\n")
+    is_equal(aliases(), {**before, "two@new.test": ["dave@new.test"],
+                         "none@new.test": ["eveline@new.test", "eve@elsewhere.test", "eve-x@new.test"]},
+             f"{state}: what user remove --force leaves")
+    c("user remove --force again", "user remove eve@new.test --force", EX_DATAERR, err="no account")
+    c("user remove, one alias", "user remove dave@new.test", EX_DATAERR, err="the alias two@new.test; change or remove it first")
+    for address in ("two", "none"):
+        c("alias remove", f"alias remove {address}@new.test", EX_OK)
 
 
 def test_no_store(folder):
