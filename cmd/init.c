@@ -1,5 +1,4 @@
 /* posthouse init: from nothing to a configuration, keys and a first account. */
-#include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -156,7 +155,7 @@ static void tell(const struct work *w)
 	printf("Then: posthouse check, posthouse serve, posthouse user add NAME@%s\n", w->domain);
 }
 
-/* The data belongs to the account that the roles run as. */
+/* The directory, made if need be. It belongs to the account that the roles run as. */
 static int give_away(const struct work *w, struct err *e)
 {
 	struct plan p = {.processes = true, .conf = roles_conf_new()};
@@ -175,10 +174,9 @@ static int make(struct work *w, struct err *e)
 			"%s is there already; nothing was touched (--config FILE writes another)",
 			w->o->config);
 	}
-	if (mkdir(w->data, 0700) < 0 && errno != EEXIST) {
-		return err_set(e, ERR_IO, "%s: %s", w->data, strerror(errno));
-	}
+	bool made = !exists(w->data);
 	int rc = give_away(w, e);
+	if (rc < 0 && made) { rmdir(w->data); } /* nothing is in it, if it was made at all */
 	if (rc == 0) { rc = write_store(w, e); }
 	if (rc == 0) { rc = give_away(w, e); }
 	if (rc == 0) { rc = write_keys(w, e); }

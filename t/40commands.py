@@ -16,7 +16,7 @@ from pathlib import Path
 from posthouse import (Dev, FakeDns, FakeSmtp, binary, done, imap_login, imap_messages, is_equal, ok, role_pid, smtp_send,
                        submit, tls_context, wait_for, wait_messages)
 
-EX_OK, EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_NOUSER, EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG = 0, 64, 65, 66, 67, 69, 75, 78
+EX_OK, EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_NOUSER, EX_UNAVAILABLE, EX_TEMPFAIL, EX_NOPERM, EX_CONFIG = 0, 64, 65, 66, 67, 69, 75, 77, 78
 USER = "alice@example.test"
 KEYS = ["ready", "pid", "host", "smtp", "submission", "submissions", "imap", "imaps", "lmtp", "ca", "data"]
 PORTS = KEYS[3:9]
@@ -448,7 +448,14 @@ def test_init():
         if os.getuid() == 0:
             check("init says which account is missing", [*init, "--user", "no-such-account"], EX_NOUSER,
                   err="useradd --system .* no-such-account")
-            ok(not Path(config).exists(), "and has written no configuration")
+            is_equal(os.listdir(folder), [], "and has made neither configuration nor data directory")
+            os.chmod(folder, 0o700)
+            check("init says where its account may not enter", [*init, "--user", "daemon"], EX_NOPERM, err=f"chmod o.x {folder}")
+            is_equal(os.listdir(folder), [], "and has made nothing either")
+            os.chmod(folder, 0o711)
+            os.mkdir(data)
+            check("init without an account, beside a data directory", [*init, "--user", "no-such-account"], EX_NOUSER)
+            is_equal(os.listdir(folder), ["data"], "which stays")
         init += ["--user", "daemon"]  # of every Debian
         out = check("init", init, EX_OK, out="First account   postmaster@example.test, password ")
         for record in (r"example\.test\. +MX +10 mail\.example\.test\.", r'"v=spf1 mx -all"', r"_dmarc\.example\.test\."):
