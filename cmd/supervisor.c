@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "cmd/calm.h"
 #include "cmd/house.h"
 #include "cmd/inquiry.h"
 #include "cmd/role_main.h"
@@ -20,9 +21,8 @@ enum {
 	ROLES_MAX = 8,
 	BACK_OFF_MIN_MS = 100, /* before the second restart; the first is at once */
 	BACK_OFF_MAX_MS = 10000,
-	CALM_S = 30,   /* a role that lived this long starts from no back-off again */
 	STOP_S = 30,   /* to finish what was promised; then SIGKILL */
-	MENDS_MAX = 16 /* links for one process that lost them although both ends lived */
+	MENDS_MAX = 16 /* links in a row for one process that lost them although both ends lived */
 };
 
 enum child_state { CHILD_AWAY, CHILD_STARTING, CHILD_SERVING };
@@ -35,10 +35,10 @@ struct child {
 	enum child_state state;
 	bool was_ready; /* once: from then on failures are answered by starting again */
 	bool told_stop;
-	unsigned failures;
+	struct calm failures;
 	uint64_t deaths; /* that were answered by starting it again */
 	int64_t started_us;
-	unsigned mends;
+	struct calm mends;
 	struct timer again;
 };
 
@@ -143,12 +143,13 @@ static void on_again(struct timer *t)
 	start_child(container_of(t, struct child, again));
 }
 
-/* Start it after the pause that its failures have earned. */
+/* It failed: start it after the pause that its failures have earned. */
 static void start_later(struct child *c)
 {
 	int64_t ms = 0;
-	if (c->failures > 1) {
-		ms = BACK_OFF_MIN_MS << MIN(c->failures - 2, 8u);
+	unsigned failures = calm_failed(&c->failures, loop_mono_us(c->sup->house->loop));
+	if (failures > 1) {
+		ms = BACK_OFF_MIN_MS << MIN(failures - 2, 8u);
 		ms = MIN(ms, BACK_OFF_MAX_MS);
 	}
 	timer_start(c->sup->house->loop, &c->again, ms * 1000, on_again);
@@ -164,7 +165,6 @@ static void start_child(struct child *c)
 {
 	int fds[2];
 	if (net_pair(fds) < 0) {
-		c->failures++;
 		start_later(c);
 		return;
 	}
@@ -175,7 +175,6 @@ static void start_child(struct child *c)
 		log_event(LOG_ERROR, &c->sup->log, "cannot start a process",
 			"role=%s reason=\"%s\"", c->ops->name, strerror(rc));
 		close(fds[0]);
-		c->failures++;
 		start_later(c);
 		return;
 	}
@@ -310,7 +309,8 @@ static void on_lost(struct child *c, uint32_t id)
 				     ? child_of(s, (enum role_id)id)
 				     : NULL;
 	if (!peer || peer->state != CHILD_SERVING) { return; }
-	if (++peer->mends > MENDS_MAX) { /* of the two the one that is trusted less */
+	if (calm_failed(&peer->mends, loop_mono_us(s->house->loop)) >
+		MENDS_MAX) { /* of the two the one that is trusted less */
 		log_event(LOG_ERROR, &s->log, "a role loses its links", "role=%s", peer->ops->name);
 		kill(peer->pid, SIGKILL);
 		return;
@@ -362,10 +362,9 @@ static void on_death(struct child *c, int status)
 	struct supervisor *s = c->sup;
 	bool meant = c->told_stop && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 	if (!meant) { log_death(c, status); }
-	int64_t lived = loop_mono_us(s->house->loop) - c->started_us;
 	c->pid = 0;
 	c->state = CHILD_AWAY;
-	c->mends = 0;
+	c->mends = (struct calm){0};
 	if (c->link) { drop_link(c); }
 	if (s->house->stopping) {
 		stop_next(s);
@@ -378,7 +377,6 @@ static void on_death(struct child *c, int status)
 		return;
 	}
 	c->deaths++;
-	c->failures = lived > CALM_S * SECOND_US ? 1 : c->failures + 1;
 	start_later(c);
 }
 

@@ -1,5 +1,5 @@
 /* cmd: what the supervisor can and cannot do any more once it has given up its rights, each time
-   with the proof that the same call works before. */
+   with the proof that the same call works before. And when it takes failures for a crash loop. */
 #include "t/tap.h"
 
 #include <errno.h>
@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cmd/calm.h"
 #include "cmd/rights.h"
 
 #define CHECK_MSG(cond, ...) ((cond) ? (void)0 : tap_fail(__FILE__, __LINE__, __VA_ARGS__))
@@ -152,8 +153,26 @@ static void test_attempts(void)
 	rmdir(ours);
 }
 
+static void test_calm(void)
+{
+	struct calm c = {0};
+	int64_t now = 5 * SECOND_US;
+	for (unsigned i = 1; i <= 20; i++, now += CALM_S * SECOND_US) {
+		CHECK_INT(calm_failed(&c, now), i);
+	}
+	for (unsigned week = 0; week < 60; week++) { /* one each week, for a year */
+		now += 7 * 86400 * SECOND_US;
+		CHECK_INT(calm_failed(&c, now), 1);
+	}
+	now += CALM_S * SECOND_US;
+	CHECK_INT(calm_failed(&c, now), 2);
+	CHECK_INT(calm_failed(&c, now), 3);
+	CHECK_INT(calm_failed(&c, now + CALM_S * SECOND_US + 1), 1);
+}
+
 int main(int argc, char **argv)
 {
-	static const struct tap_case cases[] = {{"before and after", test_attempts}};
+	static const struct tap_case cases[] = {
+		{"before and after", test_attempts}, {"failures and calm", test_calm}};
 	return tap_run(cases, COUNT(cases), argc, argv);
 }
