@@ -22,16 +22,21 @@ struct auth {
 
 static const struct log_ctx LOG = {.role = "auth"};
 
-static struct directory_conf directory_conf(const struct auth *au, struct snap *sn)
+/* For a name without a domain that of the configuration, else the store's first. 0, or why that
+   cannot be known: then nobody may say that there is no such name. */
+static int directory_conf(
+	const struct auth *au, struct snap *sn, struct str name, struct directory_conf *out)
 {
-	struct directory_conf c = {.all_domains = au->conf->all_domains,
+	*out = (struct directory_conf){.all_domains = au->conf->all_domains,
 		.default_domain = au->conf->default_domain,
 		.separator = au->conf->separator.n ? au->conf->separator.p[0] : 0};
 	struct domain first;
-	if (c.default_domain.n == 0 && snap_domain_next(sn, STR(""), &first) == 0) {
-		c.default_domain = first.name;
-	}
-	return c;
+	if (out->default_domain.n || str_chr(name, '@') >= 0) { return 0; }
+	int rc = snap_domain_next(sn, STR(""), &first);
+	if (rc == 0) { out->default_domain = first.name; }
+	if (rc == 0 || rc == ERR_GONE) { return 0; }
+	log_event(LOG_ERROR, &LOG, "the first domain cannot be read", "reason=%s", err_name(rc));
+	return rc;
 }
 
 /* --- an account at first use --- */
@@ -218,8 +223,9 @@ static int find_login(struct login *lg, struct str *make_out)
 	struct acct acct;
 	int rc = snap_begin(au->role->store, &sn);
 	if (rc < 0) { return rc; }
-	struct directory_conf c = directory_conf(au, &sn);
-	rc = directory_account(&sn, &c, req->user, &lg->m->arena, &acct);
+	struct directory_conf c;
+	rc = directory_conf(au, &sn, req->user, &c);
+	if (rc == 0) { rc = directory_account(&sn, &c, req->user, &lg->m->arena, &acct); }
 	if (rc == 0 && acct.disabled) { rc = ERR_GONE; }
 	if (rc == 0) {
 		lg->reply.aid = acct.aid;
@@ -267,8 +273,9 @@ static void resolve(struct auth *au, struct link_msg *m, bool may_make)
 	struct snap sn;
 	int rc = snap_begin(au->role->store, &sn);
 	if (rc == 0) {
-		struct directory_conf c = directory_conf(au, &sn);
-		rc = directory_resolve(&sn, &c, req->address, &m->arena, &reply);
+		struct directory_conf c;
+		rc = directory_conf(au, &sn, req->address, &c);
+		if (rc == 0) { rc = directory_resolve(&sn, &c, req->address, &m->arena, &reply); }
 		if (rc == 0 && reply.targets_n == 0 && reply.local_domain &&
 			(req->create || au->conf->auto_accounts)) {
 			rc = address_to_make(&sn, &c, req->address, &m->arena, &make);
@@ -294,8 +301,9 @@ static void may_send(struct auth *au, struct link_msg *m)
 		link_reply(m, ERR_AGAIN, NULL);
 		return;
 	}
-	struct directory_conf c = directory_conf(au, &sn);
-	int rc = directory_may_send(&sn, &c, req->aid, req->address, &m->arena);
+	struct directory_conf c;
+	int rc = directory_conf(au, &sn, req->address, &c);
+	if (rc == 0) { rc = directory_may_send(&sn, &c, req->aid, req->address, &m->arena); }
 	struct auth_may_send_reply reply = {.allowed = rc == 1};
 	snap_end(&sn);
 	link_reply(m, MIN(rc, 0), &reply);

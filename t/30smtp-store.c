@@ -7,6 +7,7 @@
 #include "lib/log.h"
 #include "lib/mimerec.h"
 #include "smtp/session.h"
+#include "store/env.h"
 #include "store/role.h"
 #include "t/store_fixture.h"
 
@@ -347,6 +348,46 @@ static void test_audit_of_header(void)
 	end();
 }
 
+static void set_domain(const char *name, const char *value)
+{
+	struct store *s = fx.s;
+	MDB_txn *txn;
+	MDB_val k = {strlen(name), (void *)(uintptr_t)name},
+		v = {value ? strlen(value) : 0, (void *)(uintptr_t)value};
+	CHECK_INT(mdb_txn_begin(s->env, NULL, 0, &txn), 0);
+	CHECK_INT(value ? mdb_put(txn, s->dbi[TB_DOMAIN], &k, &v, 0)
+			: mdb_del(txn, s->dbi[TB_DOMAIN], &k, NULL),
+		0);
+	CHECK_INT(mdb_txn_commit(txn), 0);
+}
+
+static void on_line(void *ctx, struct str line)
+{
+	buf_str(ctx, line);
+}
+
+/* What is the domain of a bare name? Where that cannot be read nobody is a stranger for good. */
+static void test_first_domain(void)
+{
+	struct client c;
+	struct buf told = {0};
+	start();
+	set_domain("a.test", "a record whose checksum is wrong");
+	log_sink(on_line, &told);
+	client_start(&c, LISTEN_SMTP);
+	say(&c, STR("EHLO x\r\nMAIL FROM:<a@example.org>\r\n"));
+	CHECK(str_starts(say(&c, STR("RCPT TO:<postmaster>\r\n")), STR("451 ")));
+	CHECK(str_starts(say(&c, STR("RCPT TO:<postmaster@example.test>\r\n")), STR("250 ")));
+	CHECK(str_starts(say(&c, STR("RCPT TO:<u@example.test>\r\n")), STR("250 ")));
+	set_domain("a.test", NULL);
+	CHECK(str_starts(say(&c, STR("RCPT TO:<postmaster>\r\n")), STR("250 ")));
+	log_sink(NULL, NULL);
+	CHECK(str_find(buf_view(&told), STR("the first domain cannot be read reason=damaged")) > 0);
+	buf_fini(&told);
+	client_end(&c);
+	end();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct tap_case table[] = {
@@ -355,6 +396,7 @@ int main(int argc, char **argv)
 		{"a message that was never ended", test_given_up},
 		{"the record of a refusal", test_audit},
 		{"the record of a refused header", test_audit_of_header},
+		{"the first domain cannot be read", test_first_domain},
 	};
 	log_set_level(LOG_ERROR);
 	op_register();
