@@ -9,5 +9,5 @@
    capabilities those to become another account, to end a process of one, and to use a data
    directory that belongs to one; where the kernel has landlock, files are written or made below
    `dirs` only (NULL entries are passed by; those that do not exist are left out). Reading stays as
-   it is. ERR_IO. */
+   it is. System calls that nobody here ever needs fail with EACCES, in roles as well. ERR_IO. */
 int rights_drop(const char *const *dirs, size_t n, struct err *e);

@@ -5,8 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -153,6 +157,142 @@ static void test_attempts(void)
 	rmdir(ours);
 }
 
+/* --- system calls --- */
+
+/* Named a second time on purpose. With arguments that make no sense: harmless, and the errors that
+   a call itself has are others. */
+#define CALL(name) \
+	{ \
+#		name, SYS_##name \
+	}
+static const struct {
+	const char *name;
+	long number;
+} calls[] = {
+	CALL(ptrace),
+	CALL(process_vm_readv),
+	CALL(process_vm_writev),
+	CALL(personality),
+	CALL(pidfd_getfd),
+	CALL(kcmp),
+	CALL(bpf),
+	CALL(perf_event_open),
+	CALL(userfaultfd),
+	CALL(io_uring_setup),
+	CALL(io_uring_enter),
+	CALL(io_uring_register),
+	CALL(fanotify_init),
+	CALL(add_key),
+	CALL(request_key),
+	CALL(keyctl),
+	CALL(mbind),
+	CALL(set_mempolicy),
+	CALL(move_pages),
+	CALL(migrate_pages),
+	CALL(vmsplice),
+	CALL(chroot),
+	CALL(pivot_root),
+	CALL(mount),
+	CALL(umount2),
+	CALL(move_mount),
+	CALL(open_tree),
+	CALL(fsopen),
+	CALL(fsconfig),
+	CALL(fsmount),
+	CALL(fspick),
+	CALL(mount_setattr),
+	CALL(name_to_handle_at),
+	CALL(open_by_handle_at),
+	CALL(unshare),
+	CALL(setns),
+	CALL(mknodat),
+	CALL(quotactl),
+	CALL(init_module),
+	CALL(finit_module),
+	CALL(delete_module),
+	CALL(kexec_load),
+	CALL(reboot),
+	CALL(swapon),
+	CALL(swapoff),
+	CALL(acct),
+	CALL(syslog),
+	CALL(sethostname),
+	CALL(setdomainname),
+	CALL(settimeofday),
+	CALL(clock_settime),
+	CALL(clock_adjtime),
+	CALL(adjtimex),
+};
+
+static long senseless;
+
+static int errno_of_senseless(void)
+{
+	return syscall(senseless, -1L, -1L, -1L, -1L, -1L, -1L) < 0 ? errno : 0;
+}
+
+static int errno_of_namespace(void)
+{
+	long pid = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (pid == 0) { _exit(0); }
+	return pid < 0 ? errno : 0;
+}
+
+static int errno_of_clone3(void)
+{
+	return syscall(SYS_clone3, NULL, (size_t)0) < 0 ? errno : 0;
+}
+
+static int errno_of_socket(void)
+{
+	return socket(AF_ALG, SOCK_SEQPACKET, 0) < 0 ? errno : 0;
+}
+
+static void *on_thread(void *unused)
+{
+	return unused;
+}
+
+static int errno_of_needed(void)
+{
+	static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
+	for (size_t i = 0; i < COUNT(families); i++) {
+		if (socket(families[i], SOCK_DGRAM, 0) < 0 && errno == EACCES) { return EACCES; }
+	}
+	pthread_t thread;
+	return pthread_create(&thread, NULL, on_thread, NULL) == 0 ? 0 : errno;
+}
+
+/* In a process of its own. */
+static int errno_of(int (*call)(void), bool drop)
+{
+	int status = 0;
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct err e;
+		_exit(drop && rights_drop(NULL, 0, &e) < 0 ? 255 : call());
+	}
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 254;
+}
+
+static void test_calls(void)
+{
+	for (size_t i = 0; i < COUNT(calls); i++) {
+		senseless = calls[i].number;
+		CHECK_MSG(errno_of(errno_of_senseless, false) != EACCES, "%s: not even before",
+			calls[i].name);
+		int got = errno_of(errno_of_senseless, true);
+		CHECK_MSG(got == EACCES, "%s: %s", calls[i].name, strerror(got));
+	}
+	CHECK(errno_of(errno_of_namespace, false) != EACCES);
+	CHECK_INT(errno_of(errno_of_namespace, true), EACCES);
+	CHECK_INT(errno_of(errno_of_clone3, true), ENOSYS);
+	CHECK_INT(errno_of(errno_of_socket, true), EAFNOSUPPORT);
+	CHECK_INT(errno_of(errno_of_needed, false), 0);
+	CHECK_INT(errno_of(errno_of_needed, true), 0);
+}
+
 static void test_calm(void)
 {
 	struct calm c = {0};
@@ -172,7 +312,7 @@ static void test_calm(void)
 
 int main(int argc, char **argv)
 {
-	static const struct tap_case cases[] = {
-		{"before and after", test_attempts}, {"failures and calm", test_calm}};
+	static const struct tap_case cases[] = {{"before and after", test_attempts},
+		{"system calls", test_calls}, {"failures and calm", test_calm}};
 	return tap_run(cases, COUNT(cases), argc, argv);
 }

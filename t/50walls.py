@@ -20,6 +20,10 @@ def status(pid):
     return dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
 
 
+def filters(pid):
+    return int(status(pid)["Seccomp_filters"])
+
+
 def files(pid):
     """(path, flags) of every descriptor."""
     for fd in os.listdir(f"/proc/{pid}/fd"):
@@ -42,7 +46,8 @@ def check_closed(name, pid):
 
 def check_supervisor(pid):
     s = status(pid)
-    is_equal(s["NoNewPrivs"], "1", "supervisor: no_new_privs")
+    is_equal((s["Seccomp"], s["NoNewPrivs"]), ("2", "1"), "supervisor: seccomp and no_new_privs")
+    ok(filters(pid) > filters(os.getpid()), "supervisor: its filter is its own", filters(pid))
     kept = 1 << 1 | 1 << 5 | 1 << 6 | 1 << 7  # dac_override, kill, setgid, setuid
     more = [c for c in ("CapInh", "CapPrm", "CapEff", "CapAmb") if int(s[c], 16) & ~(kept if os.geteuid() == 0 else 0)]
     is_equal(more, [], "supervisor: no capability but to start and to end roles")
@@ -79,6 +84,7 @@ def main():
             check_closed(role, pid)
             check_store(role, pid)
             check_descriptors(role, pid, dev.data)
+            ok(filters(pid) > filters(parent_of(pid)), f"{role}: a filter more than it was born with", filters(pid))
         check_supervisor(parent_of(pids["store"]))
         for role in ("mx", "relay"):
             resolvers = [pid for pid in children_of(pids[role]) if parent_of(pid) == pids[role]]
