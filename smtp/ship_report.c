@@ -45,8 +45,10 @@ static void decide(
 	struct shipment *s, struct ship_rcpt *r, struct op_queue_outcome *o, int64_t now_us)
 {
 	const struct relay_conf *c = s->relay->conf;
-	*o = (struct op_queue_outcome){
-		.n = r->row.n, .reply = str_sub(r->reply, 0, REPLY_MAX), .host = r->host};
+	*o = (struct op_queue_outcome){.n = r->row.n,
+		.tries = r->row.tries,
+		.reply = str_sub(r->reply, 0, REPLY_MAX),
+		.host = r->host};
 	if (r->left) { /* its turn is now */
 		o->outcome = RCPT_DEFERRED;
 		o->next_us = now_us;
@@ -120,20 +122,31 @@ static void add_to_dsn(struct shipment *s, const struct ship_rcpt *r, enum dsn_a
 
 static enum step commit(struct task *t);
 
+/* Something that the DSN needs is away: the outcome is known, and waits for it. */
+static enum step begin_anew(struct task *t)
+{
+	struct shipment *s = ship_of(t);
+	report_free(s->report);
+	s->report = NULL;
+	t->step = ship_report;
+	task_sleep(t, SECOND_US);
+	return STEP_WAIT;
+}
+
+/* The answer of the other side is known: keep it until it is stored. A commit whose reply was lost
+   is asked for again, and changes nothing then. The report's upload is let go in any case: one that
+   was taken is none any more. */
 static enum step committed(struct task *t)
 {
 	struct shipment *s = ship_of(t);
-	if (t->rc < 0 && t->rc != ERR_GONE) {
-		struct log_ctx ctx = {.role = "relay", .session = s->serial};
-		log_event(LOG_ERROR, &ctx, "outcome not stored", "reason=%s", err_name(t->rc));
-		call_fini(&s->call);
-		t->step = commit; /* the answer of the other side is known: keep it until it is
-				     stored */
-		task_sleep(t, SECOND_US);
-		return STEP_WAIT;
-	}
-	if (s->report->spool) { spool_taken(s->report->spool); }
-	return STEP_DONE;
+	struct log_ctx ctx = {.role = "relay", .session = s->serial};
+	call_fini(&s->call);
+	if (t->rc == 0) { return STEP_DONE; }
+	log_event(LOG_ERROR, &ctx, "outcome not stored", "reason=%s", err_name(t->rc));
+	if (t->rc == ERR_GONE) { return begin_anew(t); } /* the upload has waited too long */
+	t->step = commit;
+	task_sleep(t, SECOND_US);
+	return STEP_WAIT;
 }
 
 static enum step commit(struct task *t)
@@ -155,6 +168,7 @@ static void address_bounce(struct shipment *s, const struct auth_resolve_reply *
 {
 	struct report *rp = s->report;
 	struct op_deliver *b = &rp->bounce;
+	b->partial = true; /* a full mailbox must not keep the outcome from being stored */
 	b->locals = arena_array(&s->arena, to->targets_n, sizeof *b->locals);
 	b->remotes = arena_array(&s->arena, to->targets_n, sizeof *b->remotes);
 	for (uint32_t i = 0; i < to->targets_n; i++) {
@@ -174,17 +188,6 @@ static void address_bounce(struct shipment *s, const struct auth_resolve_reply *
 	}
 	b->audit.rcpts = rp->bounce_rcpts;
 	b->audit.rcpts_n = to->targets_n;
-}
-
-/* Something that the DSN needs is away: the outcome is known, and waits for it. */
-static enum step begin_anew(struct task *t)
-{
-	struct shipment *s = ship_of(t);
-	report_free(s->report);
-	s->report = NULL;
-	t->step = ship_report;
-	task_sleep(t, SECOND_US);
-	return STEP_WAIT;
 }
 
 static enum step bounce_ready(struct task *t)

@@ -8,11 +8,13 @@ static struct key due_key(const struct queue_rcpt *r, uint64_t qid)
 	return k;
 }
 
-/* Out of the due index; one that is held is not in it. */
+/* Out of the due index; one that is held is not in it. A damaged index keeps nothing from coming to
+   its end. */
 static int due_del(struct apply *ap, uint64_t qid, const struct queue_rcpt *r)
 {
 	struct key k = due_key(r, qid);
-	return r->held ? 0 : ap_del(ap, TB_QDUE, &k);
+	int rc = r->held ? 0 : ap_del(ap, TB_QDUE, &k);
+	return rc == ERR_GONE ? 0 : rc;
 }
 
 static int rcpt_put(struct apply *ap, uint64_t qid, const struct queue_rcpt *r)
@@ -40,12 +42,20 @@ static int item_put(struct apply *ap, const struct queue_item *it)
 	return rc < 0 ? rc : object_ref(ap, it->oid, -1);
 }
 
+/* The row, while it is as the attempt found it, or the outcome is one that ends it. 0, ERR_GONE. */
+static int open_rcpt(
+	struct apply *ap, uint64_t qid, const struct op_queue_outcome *o, struct queue_rcpt *out)
+{
+	struct key k = key_id_n(qid, o->n);
+	int rc = ap_get(ap, TB_QR, &k, out);
+	bool done = rc == 0 && o->outcome == RCPT_DEFERRED && out->tries != o->tries;
+	return done ? ERR_GONE : rc;
+}
+
 static int apply_outcome(struct apply *ap, struct queue_item *it, const struct op_queue_outcome *o)
 {
-	struct key k = key_id_n(it->qid, o->n);
 	struct queue_rcpt r;
-	int rc = ap_get(ap, TB_QR, &k, &r);
-	if (rc == ERR_GONE) { return 0; } /* dropped by hand meanwhile */
+	int rc = open_rcpt(ap, it->qid, o, &r);
 	if (rc < 0) { return rc; }
 	if (o->outcome != RCPT_DEFERRED) { return rcpt_end(ap, it, &r); }
 	rc = due_del(ap, it->qid, &r);
@@ -58,6 +68,18 @@ static int apply_outcome(struct apply *ap, struct queue_item *it, const struct o
 	return rcpt_put(ap, it->qid, &r);
 }
 
+/* How many there were to do, or ERR_*. */
+static int apply_outcomes(struct apply *ap, struct queue_item *it, const struct op_queue_result *op)
+{
+	int done = 0;
+	for (uint32_t i = 0; i < op->outcomes_n; i++) {
+		int rc = apply_outcome(ap, it, &op->outcomes[i]);
+		if (rc < 0 && rc != ERR_GONE) { return rc; }
+		done += rc == 0;
+	}
+	return done;
+}
+
 int apply_queue_result(struct apply *ap, const void *request, void *reply)
 {
 	const struct op_queue_result *op = request;
@@ -66,11 +88,9 @@ int apply_queue_result(struct apply *ap, const void *request, void *reply)
 	(void)reply;
 	/* The item's strings outlive ap->tmp: the bounce below resets it. */
 	int rc = rec_get(ap->s, ap->txn, TB_Q, &k, ap->a, &it);
-	if (rc < 0) { return rc; }
-	for (uint32_t i = 0; i < op->outcomes_n; i++) {
-		rc = apply_outcome(ap, &it, &op->outcomes[i]);
-		if (rc < 0) { return rc; }
-	}
+	if (rc < 0) { return rc == ERR_GONE ? 0 : rc; }
+	rc = apply_outcomes(ap, &it, op);
+	if (rc <= 0) { return rc; }
 	rc = item_put(ap, &it);
 	if (rc == 0 && op->bounce_n) {
 		struct op_deliver_reply ignored = {0};

@@ -106,8 +106,8 @@ WIRE_TABLE(op_mbox_subscribe, wire_op_mbox_subscribe, WIRE_U32(struct op_mbox_su
 	WIRE_BOOL(struct op_mbox_subscribe, on));
 
 WIRE_TABLE(op_queue_outcome, wire_outcome, WIRE_U32(struct op_queue_outcome, n),
-	WIRE_U8(struct op_queue_outcome, outcome), WIRE_U64(struct op_queue_outcome, next_us),
-	WIRE_BOOL(struct op_queue_outcome, delay_told),
+	WIRE_U32(struct op_queue_outcome, tries), WIRE_U8(struct op_queue_outcome, outcome),
+	WIRE_U64(struct op_queue_outcome, next_us), WIRE_BOOL(struct op_queue_outcome, delay_told),
 	WIRE_STR(struct op_queue_outcome, reply, OP_TEXT_MAX),
 	WIRE_STR(struct op_queue_outcome, host, 512));
 WIRE_TABLE(op_queue_result, wire_op_queue_result, WIRE_U64(struct op_queue_result, qid),

@@ -131,7 +131,7 @@ struct op_deliver {
 	uint32_t aid; /* who submitted it */
 	int64_t received_us;
 	int64_t expires_us; /* remotes: when to give up */
-	bool partial;       /* LMTP: recipients may fail one by one; otherwise all or none */
+	bool partial;       /* LMTP, reports: recipients may fail one by one; else all or none */
 	struct audit audit;
 };
 struct op_rcpt_result {
@@ -238,11 +238,16 @@ struct op_mbox_subscribe {
 
 struct op_queue_outcome {
 	uint32_t n;
+	uint32_t tries;  /* of the row as the attempt found it */
 	uint8_t outcome; /* RCPT_SENT, RCPT_DEFERRED, RCPT_FAILED */
 	int64_t next_us; /* deferred: the next try */
 	bool delay_told;
 	struct str reply, host;
 };
+/* Done once: when no recipient is left as the attempt found it, for this very result was committed
+   and its reply lost, or an administrator was quicker, it is answered with 0 and changes nothing. A
+   recipient that has come to an end comes to it whatever its tries are: another relay may have been
+   on it. ERR_GONE: the bounce's upload is no more. */
 struct op_queue_result {
 	uint64_t qid;
 	struct op_queue_outcome *outcomes;

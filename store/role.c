@@ -6,6 +6,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "lib/fault.h"
 #include "lib/log.h"
 #include "store/apply.h"
 #include "store/maintain.h"
@@ -117,6 +118,13 @@ static void check_broken(struct writer *w)
 	_exit(EX_IOERR);
 }
 
+/* With the fault the answer is what a link says that breaks between the commit and the reply. */
+static int answer_of(const struct batch_op *op)
+{
+	bool lost = op->rc == 0 && op->type == &OP_QUEUE_RESULT && FAULT("store.result");
+	return lost ? ERR_AGAIN : op->rc;
+}
+
 static void commit(struct job *j)
 {
 	struct writer *w = container_of(j, struct writer, job);
@@ -129,7 +137,8 @@ static void commit(struct job *j)
 	metric_add(&commits_total, 1);
 	for (size_t i = 0; i < n; i++) {
 		log_failure(w, &ops[i]);
-		link_reply(msgs[i], ops[i].rc, ops[i].rc == 0 ? ops[i].reply : NULL);
+		int rc = answer_of(&ops[i]);
+		link_reply(msgs[i], rc, rc == 0 ? ops[i].reply : NULL);
 	}
 	publish(w);
 	if (!list_empty(&w->pending)) {

@@ -39,6 +39,7 @@ EVERYWHERE = ("store", "auth", "mx", "submit", "imap", "relay")
 # point: the roles that pass it, how often one does about, in the script
 POINTS = {
     "store.begin": (("store",), 60), "store.commit": (("store",), 60), "store.committed": (("store",), 60),
+    "store.result": (("store",), 6),
     "store.put": (("store",), 900), "store.del": (("store",), 60), "store.chunk": (("store",), 40),
     "store.read": (("store", *READERS), 400), "store.bytes": (("imap", "relay"), 40), "store.snap": (READERS, 150),
     "link.send": (EVERYWHERE, 60), "conn.read": (NETWORK, 100), "conn.write": (NETWORK, 100),
