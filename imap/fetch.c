@@ -41,8 +41,9 @@ struct fetch {
 	char prefix[PREFIX_MAX]; /* where msg.prefix lives between steps */
 	const struct fetch_item *item;
 	enum phase phase;
-	struct extent left; /* ITEM_STREAM: of the message; ITEM_DECODE: of the decoded text */
-	bool exact;         /* ITEM_STREAM: NUL may be sent */
+	struct extent left;    /* ITEM_STREAM: of the message; ITEM_DECODE: of the decoded text */
+	bool exact;            /* ITEM_STREAM: NUL may be sent */
+	struct chunk_id sound; /* what the last step's snapshot knew */
 	struct binary binary;
 
 	/* Of one step. */
@@ -446,6 +447,7 @@ static void leave_step(struct fetch *f)
 		if (n) { memcpy(f->prefix, f->msg.prefix.p, n); }
 		f->msg.prefix = str_make(f->prefix, n);
 	}
+	f->sound = f->snap->sound;
 	snap_end(f->snap);
 	f->snap = NULL;
 }
@@ -466,6 +468,7 @@ static enum step fetch_messages(struct session *s)
 	if (status == CONN_FAILED || status == CONN_TIMEOUT) { return STEP_CLOSE; }
 	int rc = snap_begin(session_store(s), &sn);
 	if (rc < 0) { return f->open ? broken(f, rc) : session_no_rc(s, rc); }
+	sn.sound = f->sound;
 	f->snap = &sn;
 	f->budget = TURN_OCTETS;
 	walk_begin(&f->walk, &sn);

@@ -13,9 +13,13 @@ enum {
 };
 
 int chunk_put(struct store *s, MDB_txn *txn, uint64_t oid, uint32_t chunk, struct str data);
-/* Its octets, unread. ERR_GONE. */
+/* What stands there, unread. ERR_GONE, ERR_DAMAGED when it is too short to be a chunk. */
+int chunk_find(struct store *s, MDB_txn *txn, uint64_t oid, uint32_t chunk, struct str *out);
+/* Only how much that is, or ERR_*. */
 int64_t chunk_len(struct store *s, MDB_txn *txn, uint64_t oid, uint32_t chunk);
-/* Verified content of a chunk. */
+/* Is the checksum behind what chunk_find has found the right one? Reads all of it. */
+bool chunk_sound(struct str chunk);
+/* Both: verified content of a chunk. */
 int chunk_get(struct store *s, MDB_txn *txn, uint64_t oid, uint32_t chunk, struct str *out);
 /* Where the octet at `off` stands, given the length of the object's first chunk. */
 static inline uint32_t chunk_of(uint64_t off, uint64_t first_len, size_t *at_out)

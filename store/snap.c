@@ -254,21 +254,22 @@ int snap_parse(struct snap *sn, uint64_t oid, struct str *out)
 	return rec_sum(*out) == get_be32(out->p + out->n) ? 0 : ERR_DAMAGED;
 }
 
+/* The chunk in which the octet at `off` stands, and the octet's place in it; unread. */
+static int find_bytes(
+	struct snap *sn, uint64_t oid, uint64_t off, uint32_t *n, struct str *chunk, size_t *at)
+{
+	int rc = chunk_find(sn->store, sn->txn, oid, 0, chunk);
+	if (rc < 0) { return rc; }
+	*n = chunk_of(off, chunk->n, at);
+	return *n ? chunk_find(sn->store, sn->txn, oid, *n, chunk) : 0;
+}
+
 int snap_bytes(struct snap *sn, uint64_t oid, uint64_t off, struct str *out)
 {
 	struct str chunk;
 	size_t at;
-	int64_t first;
-	int rc;
-	if (off < CHUNK_DATA) { /* mostly in the first chunk: no need to ask for its length */
-		rc = chunk_get(sn->store, sn->txn, oid, 0, &chunk);
-		first = rc < 0 ? rc : (int64_t)chunk.n;
-	} else {
-		first = chunk_len(sn->store, sn->txn, oid, 0);
-		rc = first < 0 ? (int)first : 0;
-	}
-	uint32_t n = first < 0 ? 0 : chunk_of(off, (uint64_t)first, &at);
-	if (n) { rc = chunk_get(sn->store, sn->txn, oid, n, &chunk); }
+	uint32_t n;
+	int rc = find_bytes(sn, oid, off, &n, &chunk, &at);
 	if (rc == ERR_GONE) { /* just behind the last chunk, or no object at all? */
 		struct obj o;
 		rc = snap_obj(sn, oid, &o);
@@ -276,6 +277,10 @@ int snap_bytes(struct snap *sn, uint64_t oid, uint64_t off, struct str *out)
 		return rc < 0 ? rc : off >= o.size ? 0 : ERR_DAMAGED;
 	}
 	if (rc < 0) { return rc; }
+	if (sn->sound.oid != oid || sn->sound.chunk != n) {
+		if (!chunk_sound(chunk)) { return ERR_DAMAGED; }
+		sn->sound = (struct chunk_id){oid, n};
+	}
 	*out = str_skip(chunk, at);
 	return 0;
 }
@@ -292,15 +297,11 @@ int snap_msg_bytes(struct snap *sn, const struct msg *m, uint64_t off, struct st
 void snap_will_need(struct snap *sn, uint64_t oid, uint64_t off)
 {
 	static size_t page;
-	int64_t first = chunk_len(sn->store, sn->txn, oid, 0);
+	struct str chunk;
 	size_t at;
-	if (first < 0) { return; }
-	struct key k = key_id_n(oid, chunk_of(off, (uint64_t)first, &at));
-	MDB_val key = key_val(&k), v;
+	uint32_t n;
 	if (!page) { page = (size_t)sysconf(_SC_PAGESIZE); }
-	if (mdb_get(sn->txn, sn->store->dbi[TB_BLOB], &key, &v) != 0 || v.mv_size < page) {
-		return;
-	}
-	uintptr_t from = (uintptr_t)v.mv_data & ~(page - 1);
-	madvise((void *)from, (uintptr_t)v.mv_data + v.mv_size - from, MADV_WILLNEED);
+	if (find_bytes(sn, oid, off, &n, &chunk, &at) < 0 || chunk.n < page) { return; }
+	uintptr_t from = (uintptr_t)chunk.p & ~(page - 1);
+	madvise((void *)from, (uintptr_t)chunk.p + chunk.n - from, MADV_WILLNEED);
 }

@@ -28,6 +28,13 @@ bool store_broken(const struct store *s);
 struct snap {
 	struct store *store;
 	void *txn;
+	/* The chunk whose checksum was found right last: its other octets are given without looking
+	   at all of it again. Chunks never change, so who sends one in several steps may carry this
+	   from snapshot to snapshot. oid 0 = none. */
+	struct chunk_id {
+		uint64_t oid;
+		uint32_t chunk;
+	} sound;
 };
 /* ERR_FULL when all reader slots are taken. */
 int snap_begin(struct store *s, struct snap *out);

@@ -2,6 +2,8 @@
 #include <openssl/sha.h>
 
 #include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "store/apply.h"
@@ -579,6 +581,50 @@ static void test_top(void)
 	fixture_end(&f);
 }
 
+/* Change the last octet of `what` in the store's file, below LMDB. */
+static void spoil(struct store *s, struct str what)
+{
+	struct stat st;
+	int fd;
+	CHECK_INT(mdb_env_get_fd(s->env, &fd), 0);
+	CHECK_INT(fstat(fd, &st), 0);
+	size_t n = (size_t)st.st_size;
+	char *file = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	char *at = file == MAP_FAILED ? NULL : memmem(file, n, what.p, what.n);
+	CHECK(at);
+	if (at) { at[what.n - 1] ^= 1; }
+	munmap(file, n);
+}
+
+/* All of a chunk is looked at before an octet of it is given, but once per reader only. */
+static void test_damaged_chunk(void)
+{
+	struct fixture f;
+	struct snap sn;
+	struct msg m;
+	struct str s;
+	uint32_t uid;
+	fixture_start(&f);
+	CHECK_INT(fixture_deliver(&f, f.aid, hello, &uid), 0);
+	CHECK_INT(snap_begin(f.s, &sn), 0);
+	CHECK_INT(snap_msg(&sn, f.inbox, uid, &m), 0);
+	CHECK_INT(snap_bytes(&sn, m.oid, 0, &s), 0);
+	spoil(f.s, hello);
+	CHECK_INT(snap_bytes(&sn, m.oid, 7, &s), 0);
+	struct chunk_id sound = sn.sound;
+	snap_end(&sn);
+	CHECK_INT(snap_begin(f.s, &sn), 0);
+	CHECK_INT(snap_bytes(&sn, m.oid, 7, &s), ERR_DAMAGED);
+	sn.sound = sound;
+	CHECK_INT(snap_bytes(&sn, m.oid, 7, &s), 0);
+	sn.sound.chunk++;
+	CHECK_INT(snap_bytes(&sn, m.oid, 7, &s), ERR_DAMAGED);
+	sn.sound = (struct chunk_id){sound.oid + 1, 0};
+	CHECK_INT(snap_bytes(&sn, m.oid, 7, &s), ERR_DAMAGED);
+	snap_end(&sn);
+	fixture_end(&f);
+}
+
 static void test_upload(void)
 {
 	struct fixture f;
@@ -1068,6 +1114,7 @@ int main(int argc, char **argv)
 		{"mailboxes", test_mailboxes},
 		{"uploads", test_upload},
 		{"uploads below lines that come last", test_top},
+		{"a damaged chunk", test_damaged_chunk},
 		{"batches", test_batch},
 		{"addresses and domains", test_addresses},
 		{"garbage", test_gc},
