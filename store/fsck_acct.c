@@ -25,10 +25,12 @@ static void lost_account(struct fsck *f, uint32_t aid, struct str login)
 	struct key k = key1(aid);
 	if (ap_has(&f->ap, TB_ACCT, &k)) { return; }
 	if (login.n == 0 || login.n > ADDRESS_MAX) { login = free_login(f, aid, room); }
-	struct acct ac = {.aid = aid, .login = login, .created_us = f->ap.now_us};
-	if (fsck_found(f,
-		    "account %.*s: its record is gone (made again it is enabled, without a quota)",
-		    STR_ARG(login))) {
+	struct acct ac = {.aid = aid,
+		.login = login,
+		.disabled = fsck_count(&f->disabled, aid) > 0,
+		.created_us = f->ap.now_us};
+	if (fsck_found(f, "account %.*s: its record is gone (made again it is %s, without a quota)",
+		    STR_ARG(login), ac.disabled ? "disabled as it was" : "enabled")) {
 		fsck_do(f, ap_put(&f->ap, TB_ACCT, &k, &ac, 0));
 	}
 }
@@ -95,11 +97,26 @@ static void find_lost(struct fsck *f)
 	}
 }
 
+uint32_t fsck_new_account(struct fsck *f)
+{
+	char room[LOGIN_ROOM];
+	struct mbox inbox;
+	uint32_t aid = f->ap.s->ids.aid++;
+	struct str login = free_login(f, aid, room);
+	struct acct ac = {.aid = aid, .login = login, .created_us = f->ap.now_us};
+	struct key k = key1(aid);
+	fsck_do(f, ap_put(&f->ap, TB_ACCT, &k, &ac, 0));
+	put_address(f, login, aid);
+	fsck_do(f, box_create(&f->ap, aid, STR("INBOX"), 0, &inbox));
+	return aid;
+}
+
 void fsck_accounts(struct fsck *f)
 {
 	struct key at = key_none();
 	MDB_val v;
 	struct acct ac;
+	fsck_sort(&f->disabled);
 	find_lost(f);
 	while (fsck_next(f, TB_ACCT, &at, 0, &v)) {
 		if (fsck_unpack(f, TB_ACCT, &at, v, &ac) == 0) { check_account(f, &ac); }

@@ -145,11 +145,25 @@ static bool first_name(struct fsck *f, uint32_t aid, uint32_t mid, struct key *a
 	return false;
 }
 
+/* Its messages are no orphans, though nothing is mended yet. */
+static void hold_messages(struct fsck *f, uint32_t mid)
+{
+	struct key at = key1(mid);
+	MDB_val v;
+	struct msg m;
+	for (; fsck_next(f, TB_MSG, &at, 4, &v); key_step(&at)) {
+		if (fsck_unpack(f, TB_MSG, &at, v, &m) == 0) { fsck_id(&f->refs, m.oid); }
+	}
+}
+
 /* A mailbox's record is made again from its messages, with a new UIDVALIDITY. */
 static void lost_mailbox(struct fsck *f, uint32_t aid, uint32_t mid)
 {
 	struct ids *ids = &f->ap.s->ids;
-	if (!fsck_found(f, "mailbox %u: its record is gone", mid)) { return; }
+	if (!fsck_found(f, "mailbox %u: its record is gone", mid)) {
+		hold_messages(f, mid);
+		return;
+	}
 	struct mbox mb = {.mid = mid,
 		.aid = aid,
 		.uidvalidity = ++ids->uidvalidity,
@@ -275,6 +289,18 @@ static void check_orphans(struct fsck *f, enum table tb)
 	}
 }
 
+/* Messages of a mailbox that has neither a record nor a name: nothing tells whose they are. */
+static void check_boxless(struct fsck *f)
+{
+	struct key at = key_none();
+	while (fsck_next(f, TB_MSG, &at, 0, NULL)) {
+		uint32_t mid = get_be32(at.p);
+		struct key mk = key1(mid);
+		if (!ap_has(&f->ap, TB_MBOX, &mk)) { lost_mailbox(f, fsck_keeper(f), mid); }
+		at = key1(mid + 1); /* an id is not the highest number */
+	}
+}
+
 void fsck_mailboxes(struct fsck *f)
 {
 	struct key at = key_none();
@@ -282,6 +308,7 @@ void fsck_mailboxes(struct fsck *f)
 	size_t n = 0, cap = 0;
 	MDB_val v;
 	check_names(f);
+	check_boxless(f);
 	check_inboxes(f);
 	while (fsck_next(f, TB_MBOX, &at, 0, &v)) {
 		struct mbox mb;

@@ -13,12 +13,12 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void sort(struct fsck_ids *ids)
+void fsck_sort(struct fsck_ids *ids)
 {
 	if (ids->n) { qsort(ids->v, ids->n, sizeof *ids->v, by_value); }
 }
 
-static uint32_t count(const struct fsck_ids *ids, uint64_t oid)
+uint32_t fsck_count(const struct fsck_ids *ids, uint64_t oid)
 {
 	size_t lo = 0, hi = ids->n;
 	while (lo < hi) {
@@ -118,6 +118,7 @@ bool fsck_lost_object(struct fsck *f, uint64_t oid, struct obj *out)
 	if (damaged) { memset(r.sha256, 0, sizeof r.sha256); } /* which no octets have */
 	mime_end(mime);
 	*out = (struct obj){.oid = oid,
+		.refcount = 1, /* whoever asked for it; counted later */
 		.size = r.size,
 		.chunks = r.chunks,
 		.header_len = mime_part(mime, 0)->header_len,
@@ -132,8 +133,7 @@ bool fsck_lost_object(struct fsck *f, uint64_t oid, struct obj *out)
 	return true;
 }
 
-/* Run over the octets: 0 all there and as hashed, ERR_*. With `mime` they are parsed, too. */
-static int read_octets(struct fsck *f, const struct obj *o, struct mime *mime)
+int fsck_read(struct fsck *f, const struct obj *o, struct mime *mime)
 {
 	struct reader r;
 	int rc = 0;
@@ -166,7 +166,7 @@ static void mend_parse(struct fsck *f, const struct obj *o)
 	struct buf b = {0};
 	char sum[4];
 	struct key k = key_id(o->oid);
-	if (read_octets(f, o, mime) == 0) {
+	if (fsck_read(f, o, mime) == 0) {
 		mime_end(mime);
 		mimerec_build(mime, &b);
 		put_be32(sum, rec_sum(buf_view(&b)));
@@ -178,21 +178,11 @@ static void mend_parse(struct fsck *f, const struct obj *o)
 	mime_free(mime);
 }
 
-static void find_dying(struct fsck *f)
-{
-	struct key at = key_none();
-	while (fsck_next(f, TB_GC, &at, 0, NULL)) {
-		fsck_id(&f->dying, get_be64(at.p + 8));
-		key_step(&at);
-	}
-	sort(&f->dying);
-}
-
 static void check_object(struct fsck *f, struct obj *o)
 {
 	struct key k = key_id(o->oid);
-	uint32_t refs = count(&f->refs, o->oid);
-	int rc = read_octets(f, o, NULL);
+	uint32_t refs = fsck_count(&f->refs, o->oid);
+	int rc = fsck_read(f, o, NULL);
 	if (rc < 0) {
 		/* Nothing brings octets back: the messages stay, so that people see what is lost.
 		 */
@@ -213,7 +203,7 @@ static void check_object(struct fsck *f, struct obj *o)
 		o->refcount = refs;
 		fsck_do(f, ap_put(&f->ap, TB_OBJ, &k, o, 0));
 	}
-	if (refs == 0 && !count(&f->dying, o->oid) &&
+	if (refs == 0 && !fsck_count(&f->dying, o->oid) &&
 		fsck_found(f, "object %llu: nobody references it", (unsigned long long)o->oid)) {
 		fsck_do(f, gc_add(f->ap.s, f->ap.txn, o->oid, f->ap.now_us));
 	}
@@ -225,7 +215,7 @@ static void check_gc(struct fsck *f)
 	struct key at = key_none();
 	while (fsck_next(f, TB_GC, &at, 0, NULL)) {
 		uint64_t oid = get_be64(at.p + 8);
-		if (count(&f->refs, oid) > 0 &&
+		if (fsck_count(&f->refs, oid) > 0 &&
 			fsck_found(f, "object %llu: it is in use and to be deleted",
 				(unsigned long long)oid)) {
 			fsck_do(f, ap_del(&f->ap, TB_GC, &at));
@@ -256,7 +246,7 @@ static void check_strays(struct fsck *f, enum table tb)
 		uint64_t oid = get_be64(at.p);
 		struct key k = key_id(oid);
 		if (!ap_has(&f->ap, TB_OBJ, &k) && !ap_has(&f->ap, TB_UPLOAD, &k) &&
-			!count(&f->dying, oid) &&
+			!fsck_count(&f->dying, oid) &&
 			fsck_found(f, "%s: octets of object %llu, which is not there",
 				table_names[tb], (unsigned long long)oid)) {
 			fsck_do(f, ap_del_prefix(&f->ap, tb, &k));
@@ -270,8 +260,6 @@ void fsck_objects(struct fsck *f)
 {
 	struct key at = key_none();
 	MDB_val v;
-	sort(&f->refs);
-	find_dying(f);
 	while (fsck_next(f, TB_OBJ, &at, 0, &v)) {
 		struct obj o;
 		struct key next = at;

@@ -31,6 +31,7 @@ static void check_table(struct fsck *f, enum table tb)
 		bool right =
 			table_wire[tb] ? fsck_unpack(f, tb, &at, v, room) == 0 : key_fits(tb, k);
 		if (!right || !fsck_ids_take(f, tb, k, room)) {
+			fsck_damaged(f, tb, &at, v);
 			key_hex(&at, hex);
 			if (fsck_found(f, "%s %s: the record is damaged", table_names[tb], hex)) {
 				fsck_do(f, rec_del(f->ap.s, f->ap.txn, tb, &at));
@@ -67,7 +68,8 @@ static void check_recipients(struct fsck *f)
 		if (fsck_unpack(f, TB_QR, &at, v, &r) == 0) {
 			due = due_of(qid, &r);
 			if (!ap_has(&f->ap, TB_Q, &item)) {
-				if (fsck_found(f, "queue: a recipient of no message")) {
+				if (fsck_found(f, "queue: %.*s: a recipient of no message",
+					    STR_ARG(r.rcpt))) {
 					fsck_do(f, ap_del(&f->ap, TB_QR, &at));
 				}
 			} else if (!r.held && !ap_has(&f->ap, TB_QDUE, &due)) {
@@ -116,6 +118,14 @@ static void check_items(struct fsck *f)
 		}
 		ok = key_id(it.oid);
 		bool body = ap_has(&f->ap, TB_OBJ, &ok) || fsck_lost_object(f, it.oid, &o);
+		if (n < it.rcpts && body) {
+			fsck_hint(f, &(struct fsck_hint){.oid = it.oid,
+					     .size = it.size,
+					     .queued = true,
+					     .aid = it.aid,
+					     .sound = true,
+					     .extra = n > 0});
+		}
 		if (n == 0 || !body) {
 			if (fsck_found(f, "queue: a message without %s",
 				    n ? "its octets" : "recipients")) {

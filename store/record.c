@@ -132,9 +132,6 @@ static const char *const key_shape[TB_N] = {
 	[TB_AUDITID] = "NN",
 };
 
-static const uint64_t modseq_max = UINT64_C(1)
-				   << 62; /* RFC 7162: 63 bits; room to go on counting */
-
 /* Ids begin with 1, and the next one must be a number, too. Those of 64 bits are not used up. */
 static const uint64_t id64_max = UINT64_C(1) << 63;
 
@@ -145,7 +142,7 @@ static bool is_id(uint64_t id, uint64_t max)
 
 static bool is_modseq(uint64_t modseq)
 {
-	return modseq > 0 && modseq < modseq_max;
+	return modseq > 0 && modseq < MODSEQ_MAX;
 }
 
 bool key_fits(enum table tb, struct str key)

@@ -37,6 +37,9 @@ struct rec_kw {
 extern const struct wire *const table_wire[TB_N];
 extern const struct wire wire_ids; /* the meta record "ids" */
 
+/* RFC 7162: 63 bits; with room to go on counting. */
+#define MODSEQ_MAX (UINT64_C(1) << 62)
+
 /* Read one record: strings are borrowed from the map, or with `copy` the whole record is copied
    there first: needed in write transactions, where the next put moves what was read. Lists always
    need `copy`. 0, ERR_GONE, ERR_DAMAGED, ERR_IO. */

@@ -1,7 +1,8 @@
 /* A store with damaged rows. The octets are edits of rows, put in through LMDB so that its pages
    stay sound, with the checksums made right again when an edit says so. Then everything that reads
    the store reads it, fsck mends it, and after that the store must be right: fsck finds nothing
-   more but octets that are lost, every record can be read, and operations leave it right. */
+   more but octets that are lost, every record can be read, every message whose octets were left is
+   still reached, and what was garbage is not. */
 #include "lib/log.h"
 #include "lib/mimerec.h"
 #include "store/apply.h"
@@ -24,6 +25,15 @@ static struct fixture fx;
 static struct row rows[TB_N][ROWS_MAX];
 static size_t rows_n[TB_N];
 static struct arena kept; /* holds the rows */
+
+/* What became of the objects of the store as it was. */
+enum { OBJECTS_MAX = 64 };
+struct object {
+	bool mail;    /* it was a message's */
+	bool certain; /* what the edits left says so, or that it is garbage */
+	bool reached;
+};
+static struct object objects[OBJECTS_MAX];
 
 /* --- the store as it was --- */
 
@@ -51,6 +61,28 @@ static void keep_rows(void)
 		mdb_cursor_close(c);
 	}
 	snap_end(&sn);
+}
+
+static struct object *object(uint64_t oid)
+{
+	return oid < OBJECTS_MAX ? &objects[oid] : NULL;
+}
+
+static void know_mail(void)
+{
+	struct msg m;
+	struct queue_item it;
+	MDB_val v;
+	for (size_t i = 0; i < rows_n[TB_MSG]; i++) {
+		v = (MDB_val){rows[TB_MSG][i].value.n, (void *)(uintptr_t)rows[TB_MSG][i].value.p};
+		check_rc(rec_unpack(TB_MSG, rows[TB_MSG][i].key, v, &kept, &m));
+		object(m.oid)->mail = true;
+	}
+	for (size_t i = 0; i < rows_n[TB_Q]; i++) {
+		v = (MDB_val){rows[TB_Q][i].value.n, (void *)(uintptr_t)rows[TB_Q][i].value.p};
+		check_rc(rec_unpack(TB_Q, rows[TB_Q][i].key, v, &kept, &it));
+		object(it.oid)->mail = true;
+	}
 }
 
 static int put_row(MDB_txn *txn, int tb, struct str key, struct str value)
@@ -143,6 +175,7 @@ static void prepare(void)
 	fill_mail();
 	fill_queue();
 	keep_rows();
+	know_mail();
 	atexit(clean);
 }
 
@@ -226,6 +259,69 @@ static void edit(MDB_txn *txn, struct str *in)
 	buf_fini(&value);
 }
 
+/* --- what must become of the objects --- */
+
+/* Are the rows of a table that belong to the object as they were? `at`: where keys name it. */
+static bool untouched(MDB_txn *txn, int tb, uint64_t oid, size_t at)
+{
+	MDB_cursor *c;
+	MDB_val k, v;
+	size_t n = 0, there = 0;
+	bool same = true;
+	for (size_t i = 0; i < rows_n[tb]; i++) {
+		const struct row *r = &rows[tb][i];
+		if (get_be64(r->key.p + at) != oid) { continue; }
+		n++;
+		k = (MDB_val){r->key.n, (void *)(uintptr_t)r->key.p};
+		same &= mdb_get(txn, fx.s->dbi[tb], &k, &v) == 0 && str_eq(val_str(v), r->value);
+	}
+	check_rc(mdb_cursor_open(txn, fx.s->dbi[tb], &c));
+	while (mdb_cursor_get(c, &k, &v, MDB_NEXT) == 0) {
+		there += k.mv_size >= at + 8 && get_be64((char *)k.mv_data + at) == oid;
+	}
+	mdb_cursor_close(c);
+	return same && n == there;
+}
+
+static bool table_untouched(MDB_txn *txn, int tb)
+{
+	MDB_stat st;
+	check_rc(mdb_stat(txn, fx.s->dbi[tb], &st));
+	bool same = st.ms_entries == rows_n[tb];
+	for (size_t i = 0; i < rows_n[tb]; i++) {
+		const struct row *r = &rows[tb][i];
+		MDB_val k = {r->key.n, (void *)(uintptr_t)r->key.p}, v;
+		same &= mdb_get(txn, fx.s->dbi[tb], &k, &v) == 0 && str_eq(val_str(v), r->value);
+	}
+	return same;
+}
+
+/* Its own record says it, or else its octets and the parse record together. Rows of messages and of
+   the queue may then be what they are; but they may also name garbage. */
+static void know_certain(MDB_txn *txn)
+{
+	bool unnamed = table_untouched(txn, TB_MSG) && table_untouched(txn, TB_Q);
+	for (uint64_t oid = 1; oid < OBJECTS_MAX; oid++) {
+		struct key k = key_id(oid);
+		MDB_val key = key_val(&k), v;
+		struct object *o = &objects[oid];
+		bool own = untouched(txn, TB_OBJ, oid, 0),
+		     none = mdb_get(txn, fx.s->dbi[TB_OBJ], &key, &v) != 0,
+		     others = untouched(txn, TB_PARSE, oid, 0) && untouched(txn, TB_GC, oid, 8) &&
+			      untouched(txn, TB_UPLOAD, oid, 0);
+		o->reached = false;
+		o->certain = untouched(txn, TB_BLOB, oid, 0) && (own || (none && others)) &&
+			     (o->mail || (unnamed && others));
+	}
+}
+
+static void check_objects(void)
+{
+	for (uint64_t oid = 1; oid < OBJECTS_MAX; oid++) {
+		assert(!objects[oid].certain || objects[oid].reached == objects[oid].mail);
+	}
+}
+
 /* --- reading all of it --- */
 
 struct look {
@@ -249,6 +345,7 @@ static void read_octets(struct look *l, const struct msg *m)
 	struct obj o;
 	struct mimerec rec;
 	uint64_t off = 0;
+	if (object(m->oid)) { object(m->oid)->reached = true; }
 	if (!more(l, snap_obj(&l->sn, m->oid, &o))) { return; }
 	while (snap_msg_bytes(&l->sn, m, off, &s) == 0 && s.n) {
 		more(l, 0);
@@ -397,12 +494,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_rc(env_begin(fx.s, &txn));
 	put_back(txn);
 	for (int i = 0; i < EDITS_MAX && in.n; i++) { edit(txn, &in); }
+	know_certain(txn);
 	check_rc(env_commit(fx.s, txn));
 	read_all(false);
 	if (data[0] & 1) { maintain(); }
 	(void)store_fsck(fx.s, false, NULL, NULL);
 	mend();
+	for (size_t i = 0; i < OBJECTS_MAX; i++) { objects[i].reached = false; }
 	read_all(true);
+	check_objects();
 	maintain();
 	return 0;
 }
