@@ -16,6 +16,11 @@ enum conf_type {
 	CONF_CHOICE /* int: index into `choices`, a NULL-terminated table of words */
 };
 
+enum {
+	CONF_FILE_MAX = 1024 * 1024, /* octets of a file; there is no way to include another */
+	CONF_TOKEN_MAX = 16 * 1024   /* of a word or a string in it, as written */
+};
+
 struct conf_list {
 	struct str *v;
 	size_t n;
@@ -54,6 +59,8 @@ void conf_free(struct conf *c);
 /* Read a file in libconfuse's grammar, starting from the defaults. Errors say file:line: key: what
    is wrong and what is allowed. ERR_GONE when there is no such file. */
 int conf_load(struct conf *c, const char *path, struct err *e);
+/* The same of a text that is there already; `path` for the errors. */
+int conf_read(struct conf *c, const char *path, struct str text, struct err *e);
 /* Set one value from text, checked against its row: "smtp.message_max", "50M". */
 int conf_set(struct conf *c, struct str key, struct str value, struct err *e);
 /* The filled struct of a section; never NULL for a section that was registered. The address stays

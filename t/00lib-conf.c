@@ -157,6 +157,38 @@ static const struct {
 	{"}", ":1: ", "unexpected"},
 	{"=", ":1: ", "unexpected"},
 	{"box { names = {a b} }", ":1: ", "unexpected"},
+	/* the line, whatever stands above */
+	{"# a\n// b\n/* c\n d */ # e\nbox {\n count = 0 }\n\n\n\n\n\n",
+		":6: box.count: ", "1 to 100"},
+	{"box { word = \"a\\\nb\"\n count = 0 }\n\n\n\n", ":3: box.count: ", "1 to 100"},
+	{"\n\n/* a\n* /", ":3: ", "*/ is missing"},
+	{"\nbox {\n word = 'abc\n}", ":3: ", "string is not closed"},
+	{"box { word = \"abc\\", ":1: ", "string is not closed"},
+	{"box { word = 'abc\\", ":1: ", "string is not closed"},
+	{"\n\"\" = 3", ":2: ", "no name"},
+	{"\nbox {\n count = 3\n '' = 3\n}\n\n", ":4: ", "no name"},
+	{"box { word = a'' }", ":1: ", "no name"},
+	/* there are no other files */
+	{"include(\"/etc/passwd\")", ":1: include: ", "unknown"},
+	{"include = x", ":1: include: ", "unknown"},
+	/* libconfuse's ways into sections */
+	{"box { }\nbox|count = 3\n", ":2: count: ", "belongs inside box { }"},
+	{"\"box|names\" = {x}", ":1: ", ""},
+	{"box|count|on = yes", ":1: ", ""},
+	{"|", ":1: ", ""},
+	/* octets that it would drop */
+	{"box { names = {*} }", ":1: ", "quotes"},
+	{"box { word = a+b }", ":1: ", "quotes"},
+	{"box { word = a\rb }", ":1: ", "octet 13"},
+	{"box { word = a\001 }", ":1: ", "octet 1"},
+	{"box { word = \"\033\" }", ":1: ", "octet 27"},
+	{"box { word = \"a\\0b\" }", ":1: ", "escape"},
+	{"box { word = \"a\\x00\" }", ":1: ", "escape"},
+	{"box { word = \"\\400\" }", ":1: ", "escape"},
+	{"box { word = \"\\18\" }", ":1: ", "escape"},
+	{"box { word = \"\\0101\" }", ":1: ", "escape"},
+	{"box { word = \"${A\" }\n}", ":1: ", "${ is not closed"},
+	{"\nbox { word = ${A\n}", ":2: ", "${ is not closed"},
 };
 
 static void test_bad_files(void)
@@ -174,6 +206,63 @@ static void test_bad_files(void)
 	}
 	CHECK_INT(b->count, 7);
 	CHECK_INT(b->size, 50 << 20);
+	conf_free(c);
+}
+
+/* What must get through as it is meant. */
+static const struct {
+	const char *file, *word;
+} good[] = {
+	{"box { word = \"\\x41\\101\\t\\$\\\\\" }", "AA\t$\\"},
+	{"box { word = '${A}\\b\\'' }", "${A}\\b'"},
+	{"box { word = \"a\\\nb\" }", "ab"},
+	{"box { word = \"//#/*\" }", "//#/*"},
+	{"box { word = a//b# c\n }", "a//b"},
+	{"box /* x */ { /**/ word /* } */ = // \"\n abc # {\r\n }\r\n", "abc"},
+	{"box { word = \"$${CONF_TEST_NONE:-in}$\" }", "$in$"},
+	{"box { word = ${CONF_TEST_NONE:-out} }", "out"},
+	{"box { word = \303\244 }", "\303\244"},
+};
+
+static void test_good_files(void)
+{
+	struct conf *c = fresh();
+	const struct box *b = conf_get(c, &box_section);
+	struct err e = {.text = ""};
+	for (size_t i = 0; i < COUNT(good); i++) {
+		if (load(c, good[i].file, &e) < 0) {
+			tap_fail(__FILE__, __LINE__, "%s: %s", good[i].file, e.text);
+		}
+		CHECK_STR(b->word, str_of(good[i].word));
+	}
+	/* a section in two pieces, comments within a list */
+	CHECK_INT(load(c, "box { names = {x, # one\n /* two */ y} }\nbox { count = 4 }", &e), 0);
+	CHECK_INT(b->names.n, 2);
+	CHECK_STR(b->names.v[1], STR("y"));
+	CHECK_INT(b->count, 4);
+	conf_free(c);
+}
+
+/* A value as long as one may be, and an octet more. */
+static void test_token_max(void)
+{
+	struct conf *c = fresh();
+	struct err e = {.text = ""};
+	for (int quoted = 0; quoted < 2; quoted++) {
+		for (int more = 0; more < 2; more++) {
+			struct buf text = {0};
+			buf_str(&text, quoted ? STR("\nbox { word = \"") : STR("\nbox { word = "));
+			for (int i = 2 * quoted; i < CONF_TOKEN_MAX + more; i++) {
+				buf_chr(&text, 'x');
+			}
+			buf_str(&text, quoted ? STR("\" }") : STR(" }"));
+			CHECK_INT(conf_read(c, "a", buf_view(&text), &e), ERR_LIMIT);
+			CHECK(str_starts(
+				str_of(e.text), more ? STR("a:2: a value is longer than 16384")
+						     : STR("a:2: box.word: ")));
+			buf_fini(&text);
+		}
+	}
 	conf_free(c);
 }
 
@@ -304,6 +393,8 @@ int main(int argc, char **argv)
 		{"defaults come from the rows", test_defaults},
 		{"a file sets every kind of value", test_load},
 		{"bad files: place, key, what is wrong, what is allowed", test_bad_files},
+		{"good files with odd forms", test_good_files},
+		{"the longest value", test_token_max},
 		{"files that are no configuration", test_odd_files},
 		{"single values from text", test_set},
 		{"values shown", test_show},
