@@ -1,91 +1,52 @@
-/* One SMTP session out. Runs in relay. Sends only what stands in the store; a code counts for a
-   recipient when the reply to RCPT refused it or the reply to the whole message was read. */
-#include "smtp/client.h"
+/* One SMTP session out: connection, greeting, TLS, AUTH, and how it ends. Runs in relay. */
+#include "smtp/client_private.h"
 
 #include "lib/codec.h"
-#include "lib/log.h"
 
-enum { LINE_MAX = 2048, TEXT_MAX = 500 };
-/* RFC 5321 4.5.3.2 */
-static const int64_t GREETING_US = 300 * SECOND_US, COMMAND_US = 300 * SECOND_US,
-		     DATA_US = 120 * SECOND_US, BLOCK_US = 180 * SECOND_US,
-		     DOT_US = 600 * SECOND_US;
+enum { LINE_MAX = 2048 };
+static const int64_t GREETING_US = 300 * SECOND_US; /* RFC 5321 4.5.3.2.1 */
 
 static enum step step_ehlo(struct client *c);
-static enum step step_mail(struct client *c);
-
-static struct client *client_of(struct task *t)
-{
-	return task_of(t, struct client, task);
-}
 
 /* --- ends --- */
 
 static enum step finish(struct client *c, enum client_result result, struct str reply)
 {
 	c->result = result;
-	c->reply = arena_dup(&c->arena, str_sub(reply, 0, TEXT_MAX));
+	c->reply = arena_dup(&c->arena, str_sub(reply, 0, CLIENT_TEXT_MAX));
 	return STEP_DONE;
 }
 
-/* RFC 5321 4.1.1.10: whoever listens still is told that we leave. */
-static enum step quit(struct client *c)
+enum step client_quit(struct client *c)
 {
 	conn_put(c->task.conn, STR("QUIT\r\n"));
 	return STEP_CLOSE;
 }
 
-/* This host will not do, says it or do we. */
-static enum step refused(struct client *c)
+enum step client_refused(struct client *c)
 {
 	struct buf b = {0};
-	client_reply_text(&c->in, TEXT_MAX, &b);
+	client_reply_text(&c->in, CLIENT_TEXT_MAX, &b);
 	(void)finish(c, CLIENT_NO_HOST, buf_view(&b)); /* not at once, but by QUIT */
 	buf_fini(&b);
 	c->reply_said = true;
-	return quit(c);
+	return client_quit(c);
 }
 
 /* RFC 7504 3: 521 means that it takes no mail at all, today or tomorrow. */
 static enum step no_mail(struct client *c)
 {
 	c->no_mail = true;
-	return refused(c);
+	return client_refused(c);
 }
 
 static enum step unfit(struct client *c, const char *why)
 {
 	(void)finish(c, CLIENT_NO_HOST, str_of(why)); /* not at once, but by QUIT */
-	return quit(c);
+	return client_quit(c);
 }
 
-/* Every recipient that was asked for and has no code gets this one, and the session is over
-   politely. */
-static enum step finish_all(struct client *c, int code, struct str text, bool said)
-{
-	text = arena_dup(&c->arena, str_sub(text, 0, TEXT_MAX));
-	for (size_t i = 0; i < c->rcpts_n; i++) {
-		if (c->rcpts[i].code == 0 && !c->rcpts[i].left) {
-			c->rcpts[i].code = code;
-			c->rcpts[i].reply = text;
-			c->rcpts[i].said = said;
-		}
-	}
-	c->result = CLIENT_ANSWERED;
-	return quit(c);
-}
-
-static enum step finish_all_by_reply(struct client *c)
-{
-	struct buf b = {0};
-	client_reply_text(&c->in, TEXT_MAX, &b);
-	enum step next = finish_all(c, c->in.code, buf_view(&b), true);
-	buf_fini(&b);
-	return next;
-}
-
-/* There is nobody to talk to any more; `status` of RFC 3463. */
-static enum step lost(struct client *c, const char *status, const char *how)
+enum step client_lost(struct client *c, const char *status, const char *how)
 {
 	struct str text = arena_fmt(&c->arena, "%s %.*s: %s", status, STR_ARG(c->host), how);
 	return finish(c, c->in_body ? CLIENT_LOST : CLIENT_NO_HOST, text);
@@ -93,8 +54,7 @@ static enum step lost(struct client *c, const char *status, const char *how)
 
 /* --- reading replies --- */
 
-/* 1 a whole reply has come, 0 not yet, < 0 it is none. A peer that closes may have told why. */
-static int reply_come(struct client *c)
+int client_reply_come(struct client *c)
 {
 	struct conn *conn = c->task.conn;
 	struct str line;
@@ -110,18 +70,17 @@ static int reply_come(struct client *c)
 static enum step read_reply(struct task *t)
 {
 	struct client *c = client_of(t);
-	int rc = reply_come(c);
-	if (rc < 0) { return lost(c, "4.5.0", "the server's reply is malformed"); }
+	int rc = client_reply_come(c);
+	if (rc < 0) { return client_lost(c, "4.5.0", "the server's reply is malformed"); }
 	if (rc) { return c->after(c); }
 	switch (conn_status(t->conn)) {
 	case CONN_OPEN: return STEP_IN;
-	case CONN_TIMEOUT: return lost(c, "4.4.2", "timed out waiting for a reply");
-	default: return lost(c, "4.4.2", "the server closed the connection");
+	case CONN_TIMEOUT: return client_lost(c, "4.4.2", "timed out waiting for a reply");
+	default: return client_lost(c, "4.4.2", "the server closed the connection");
 	}
 }
 
-/* Wait for one reply, then go on with `after`. */
-static enum step await(struct client *c, int64_t within_us, enum step (*after)(struct client *))
+enum step client_await(struct client *c, int64_t within_us, enum step (*after)(struct client *))
 {
 	client_reply_reset(&c->in);
 	conn_deadline(c->task.conn, within_us);
@@ -130,292 +89,11 @@ static enum step await(struct client *c, int64_t within_us, enum step (*after)(s
 	return STEP_MORE;
 }
 
-/* --- the message itself --- */
-
-static enum step step_answered(struct client *c)
-{
-	return finish_all_by_reply(c);
-}
-
-void client_stuff(struct str s, bool *line_start, struct buf *out)
-{
-	while (s.n) {
-		if (*line_start && s.p[0] == '.') { buf_chr(out, '.'); }
-		ptrdiff_t lf = str_chr(s, '\n');
-		size_t n = lf < 0 ? s.n : (size_t)lf + 1;
-		buf_add(out, s.p, n);
-		*line_start = lf >= 0;
-		s = str_skip(s, n);
-	}
-}
-
-static enum step body_end(struct client *c)
-{
-	conn_put(c->task.conn, c->line_start ? STR(".\r\n") : STR("\r\n.\r\n"));
-	c->in_body = true; /* from here on nobody knows until the reply */
-	return await(c, DOT_US, step_answered);
-}
-
-static void put_octets(struct client *c, struct str s)
-{
-	struct buf *out = conn_out(c->task.conn), converted = {0};
-	if (c->fit.chunked) {
-		buf_str(out, s);
-	} else if (c->fit.convert) {
-		convert_add(c->convert, s, &converted);
-		if (c->offset == c->size) { convert_end(c->convert, &converted); }
-		client_stuff(buf_view(&converted), &c->line_start, out);
-		buf_fini(&converted);
-	} else {
-		client_stuff(s, &c->line_start, out);
-	}
-}
-
-/* Copy octets into the output until it is full. 1 all sent, 0 full, < 0 the store failed. */
-static int fill_output(struct client *c)
-{
-	struct conn *conn = c->task.conn;
-	struct snap sn;
-	struct str s = STR("");
-	int rc = snap_begin(c->store, &sn);
-	if (rc < 0) { return rc; }
-	while (rc == 0 && c->offset < c->size && !conn_out_full(conn)) {
-		rc = snap_bytes(&sn, c->oid, c->offset, &s);
-		if (rc == 0 && s.n == 0) { rc = ERR_DAMAGED; }
-		if (rc < 0) { break; }
-		c->offset += s.n;
-		put_octets(c, s);
-	}
-	snap_end(&sn);
-	return rc < 0 ? rc : c->offset == c->size;
-}
-
-/* It does not want to hear the rest. Whatever it says now, it has not taken the message; there is
-   no place for QUIT. */
-static enum step interrupted(struct client *c)
-{
-	if (c->in.code < 400) { return lost(c, "4.5.0", "the server replied too early"); }
-	(void)finish_all_by_reply(c);
-	return STEP_DONE;
-}
-
-static enum step send_body(struct task *t)
-{
-	struct client *c = client_of(t);
-	(void)conn_read_now(t->conn); /* seldom is there anything */
-	int rc = reply_come(c);
-	if (rc > 0) { return interrupted(c); }
-	if (rc < 0) { return lost(c, "4.5.0", "the server's reply is malformed"); }
-	if (conn_status(t->conn) != CONN_OPEN) {
-		return lost(c, "4.4.2", "the connection broke while sending the message");
-	}
-	conn_deadline(t->conn, BLOCK_US);
-	rc = fill_output(c);
-	if (rc < 0) { return lost(c, "4.3.0", "the stored message could not be read"); }
-	if (rc == 0) { return STEP_OUT; }
-	if (!c->fit.chunked) { return body_end(c); }
-	c->in_body = true;
-	return await(c, DOT_US, step_answered);
-}
-
-static enum step begin_body(struct client *c)
-{
-	client_reply_reset(&c->in); /* none is due before the end */
-	c->line_start = true;
-	c->task.step = send_body;
-	return STEP_MORE;
-}
-
-static enum step step_data_go(struct client *c)
-{
-	if (c->in.code >= 400) { return finish_all_by_reply(c); }
-	/* a 250 here is no promise: nothing has been sent */
-	if (c->in.code != 354) {
-		return lost(c, "4.5.0", "the server did not ask for the message");
-	}
-	return begin_body(c);
-}
-
-static enum step send_message(struct client *c)
-{
-	if (c->fit.chunked) {
-		conn_fmt(c->task.conn, "BDAT %llu LAST\r\n", (unsigned long long)c->size);
-		return begin_body(c);
-	}
-	conn_put(c->task.conn, STR("DATA\r\n"));
-	return await(c, DATA_US, step_data_go);
-}
-
-/* --- envelope --- */
-
-static void put_notify(struct buf *out, uint8_t notify)
-{
-	static const struct {
-		uint8_t bit;
-		const char *word;
-	} words[] = {{NOTIFY_NEVER, "NEVER"}, {NOTIFY_SUCCESS, "SUCCESS"},
-		{NOTIFY_FAILURE, "FAILURE"}, {NOTIFY_DELAY, "DELAY"}};
-	const char *sep = " NOTIFY=";
-	for (size_t i = 0; i < COUNT(words); i++) {
-		if (notify & words[i].bit) {
-			buf_fmt(out, "%s%s", sep, words[i].word);
-			sep = ",";
-		}
-	}
-}
-
-static void put_rcpt(struct client *c, const struct client_rcpt *r)
-{
-	struct buf *out = conn_out(c->task.conn);
-	buf_fmt(out, "RCPT TO:<%.*s>", STR_ARG(r->rcpt));
-	if (c->offer.dsn) {
-		put_notify(out, r->notify);
-		if (r->orcpt.n && (c->offer.utf8 || str_ascii(r->orcpt))) {
-			buf_fmt(out, " ORCPT=%.*s", STR_ARG(r->orcpt));
-		}
-	}
-	buf_str(out, STR("\r\n"));
-}
-
-/* The next recipient from `i` on that is asked for in this transaction. */
-static size_t asked_from(const struct client *c, size_t i)
-{
-	while (i < c->rcpts_n && (c->rcpts[i].code || c->rcpts[i].left)) { i++; }
-	return i;
-}
-
-/* There are too many recipients (RFC 5321 4.5.3.1.10, 552 in old words): once some have been taken,
-   the others get another transaction. */
-static bool too_many(const struct client *c)
-{
-	struct str status = client_reply_status(&c->in);
-	bool taken = false;
-	for (size_t i = 0; i < c->at; i++) { taken |= !c->rcpts[i].code && !c->rcpts[i].left; }
-	return taken && ((c->in.code == 552 && (!status.n || str_eq(status, STR("5.5.3")))) ||
-				(c->in.code == 452 && (!status.n || str_eq(status, STR("4.5.3")))));
-}
-
-static void take_rcpt_reply(struct client *c, struct client_rcpt *r)
-{
-	struct buf b = {0};
-	if (c->in.code < 300) { return; }
-	if (too_many(c)) {
-		r->left = true;
-		return;
-	}
-	client_reply_text(&c->in, TEXT_MAX, &b);
-	r->code = c->in.code;
-	r->said = true;
-	r->reply = arena_dup(&c->arena, buf_view(&b));
-	buf_fini(&b);
-}
-
-/* Nobody was taken. */
-static enum step step_reset(struct client *c)
-{
-	return finish_all(c, 0, STR(""), false);
-}
-
-static enum step step_rcpt(struct client *c)
-{
-	take_rcpt_reply(c, &c->rcpts[c->at]);
-	c->at = asked_from(c, c->at + 1);
-	if (c->at < c->rcpts_n) {
-		if (!c->offer.pipelining) { put_rcpt(c, &c->rcpts[c->at]); }
-		return await(c, COMMAND_US, step_rcpt);
-	}
-	return asked_from(c, 0) < c->rcpts_n ? send_message(c) : step_reset(c);
-}
-
-static enum step step_mailed(struct client *c)
-{
-	if (c->in.code >= 300 && c->in.code < 500) { return refused(c); }
-	if (c->in.code >= 500) { return finish_all_by_reply(c); }
-	c->at = asked_from(c, 0);
-	for (size_t i = c->at; i < c->rcpts_n; i = asked_from(c, i + 1)) {
-		put_rcpt(c, &c->rcpts[i]);
-		if (!c->offer.pipelining) { break; }
-	}
-	return await(c, COMMAND_US, step_rcpt);
-}
-
-static struct str domain_of(struct str address)
-{
-	return str_skip(address, (size_t)(str_rchr(address, '@') + 1));
-}
-
-/* Leave for another transaction what this server takes no more of in one (RFC 9422 4). */
-static void keep_limits(struct client *c)
-{
-	const struct client_offer *o = &c->offer;
-	size_t first = asked_from(c, 0), n = 0;
-	for (size_t i = first; i < c->rcpts_n; i = asked_from(c, i + 1)) {
-		bool other = !str_ieq(domain_of(c->rcpts[i].rcpt), domain_of(c->rcpts[first].rcpt));
-		bool over = (o->rcpts_max && n == o->rcpts_max) || (o->one_domain && other);
-		c->rcpts[i].left = over;
-		n += !over;
-	}
-}
-
-static const char NO_UTF8[] = "5.6.7 the address needs SMTPUTF8 and the server does not offer it";
-
-/* What this host cannot be sent ends here, for good (RFC 6531 3.5, RFC 3030 3): recipients one by
-   one, or NULL, else why none of them. */
-static const char *leave_out(struct client *c)
-{
-	const char *no = client_offer_fit(&c->offer, c->needs, c->body, &c->fit);
-	if (!no && c->fit.convert) { no = convert_begin(c->convert, !c->offer.eight); }
-	if (!no && !client_offer_address(&c->offer, c->from, &c->arena, &c->from)) { no = NO_UTF8; }
-	for (size_t i = 0; !no && i < c->rcpts_n; i++) {
-		struct client_rcpt *r = &c->rcpts[i];
-		if (client_offer_address(&c->offer, r->rcpt, &c->arena, &r->rcpt)) { continue; }
-		r->code = 550;
-		r->reply = str_of(NO_UTF8);
-	}
-	return no;
-}
-
-static bool needs_utf8(const struct client *c)
-{
-	bool utf8 = c->fit.utf8 || !str_ascii(c->from);
-	for (size_t i = 0; i < c->rcpts_n; i++) { utf8 |= !str_ascii(c->rcpts[i].rcpt); }
-	return utf8 && c->offer.utf8;
-}
-
-/* SIZE is about what is sent (RFC 1870 6.4): of what is converted nobody has counted it yet. */
-static enum step step_mail(struct client *c)
-{
-	struct buf *out = conn_out(c->task.conn);
-	const char *no = leave_out(c);
-	if (no) { return finish_all(c, 550, str_of(no), false); }
-	if (asked_from(c, 0) == c->rcpts_n) { return finish_all(c, 550, STR(""), false); }
-	keep_limits(c);
-	c->dsn_passed_on = c->offer.dsn;
-	buf_fmt(out, "MAIL FROM:<%.*s>", STR_ARG(c->from));
-	if (c->offer.size && !c->fit.convert) {
-		buf_fmt(out, " SIZE=%llu", (unsigned long long)c->size);
-	}
-	if (c->fit.chunked) {
-		buf_str(out, STR(" BODY=BINARYMIME"));
-	} else if (c->offer.eight && (c->needs->eight || (c->body & BODY_8BIT))) {
-		buf_str(out, STR(" BODY=8BITMIME"));
-	}
-	if (needs_utf8(c)) { buf_str(out, STR(" SMTPUTF8")); }
-	if (c->offer.dsn) {
-		if (c->ret != RET_NONE) {
-			buf_fmt(out, " RET=%s", c->ret == RET_FULL ? "FULL" : "HDRS");
-		}
-		if (c->envid.n) { buf_fmt(out, " ENVID=%.*s", STR_ARG(c->envid)); }
-	}
-	buf_str(out, STR("\r\n"));
-	return await(c, COMMAND_US, step_mailed);
-}
-
 /* --- AUTH --- */
 
 static enum step step_authed(struct client *c)
 {
-	return c->in.code == 235 ? step_mail(c) : refused(c);
+	return c->in.code == 235 ? client_mail(c) : client_refused(c);
 }
 
 static bool offers_mechanism(const struct client *c, struct str name)
@@ -434,7 +112,7 @@ static enum step step_auth_password(struct client *c)
 	if (c->in.code != 334) { return step_authed(c); }
 	base64_encode(c->password, conn_out(c->task.conn));
 	conn_put(c->task.conn, STR("\r\n"));
-	return await(c, COMMAND_US, step_authed);
+	return client_await(c, CLIENT_COMMAND_US, step_authed);
 }
 
 static enum step step_auth_user(struct client *c)
@@ -442,7 +120,7 @@ static enum step step_auth_user(struct client *c)
 	if (c->in.code != 334) { return step_authed(c); }
 	base64_encode(c->user, conn_out(c->task.conn));
 	conn_put(c->task.conn, STR("\r\n"));
-	return await(c, COMMAND_US, step_auth_password);
+	return client_await(c, CLIENT_COMMAND_US, step_auth_password);
 }
 
 static enum step step_auth(struct client *c)
@@ -462,11 +140,11 @@ static enum step step_auth(struct client *c)
 		conn_put(conn, STR("\r\n"));
 		wipe(plain.p, plain.n);
 		buf_fini(&plain);
-		return await(c, COMMAND_US, step_authed);
+		return client_await(c, CLIENT_COMMAND_US, step_authed);
 	}
 	if (offers_mechanism(c, STR("LOGIN"))) {
 		conn_put(conn, STR("AUTH LOGIN\r\n"));
-		return await(c, COMMAND_US, step_auth_user);
+		return client_await(c, CLIENT_COMMAND_US, step_auth_user);
 	}
 	return unfit(c, "4.7.0 the server offers neither AUTH PLAIN nor LOGIN");
 }
@@ -481,14 +159,15 @@ static enum step tls_done(struct task *t)
 			STR("4.7.5 the TLS handshake failed"));
 	}
 	c->used_tls = true;
-	return c->tls == CLIENT_TLS_IMPLICIT ? await(c, GREETING_US, step_ehlo) : step_ehlo(c);
+	return c->tls == CLIENT_TLS_IMPLICIT ? client_await(c, GREETING_US, step_ehlo)
+					     : step_ehlo(c);
 }
 
 static enum step start_tls(struct client *c)
 {
 	c->task.step = tls_done;
 	if (conn_start_tls(c->task.conn, &c->task, c->tls_ctx, c->host) < 0) {
-		return lost(c, "4.7.0", "the server sent more than its reply to STARTTLS");
+		return client_lost(c, "4.7.0", "the server sent more than its reply to STARTTLS");
 	}
 	return STEP_WAIT;
 }
@@ -496,25 +175,25 @@ static enum step start_tls(struct client *c)
 static enum step step_starttls(struct client *c)
 {
 	if (c->in.code == 220) { return start_tls(c); }
-	if (c->tls == CLIENT_TLS_MUST) { return refused(c); }
-	return c->user.n ? step_auth(c) : step_mail(c);
+	if (c->tls == CLIENT_TLS_MUST) { return client_refused(c); }
+	return c->user.n ? step_auth(c) : client_mail(c);
 }
 
 static enum step step_greeted(struct client *c)
 {
 	struct str params;
-	if (c->in.code >= 300) { return refused(c); }
+	if (c->in.code >= 300) { return client_refused(c); }
 	client_offer_read(&c->in, &c->arena, &c->offer);
 	bool offered = client_reply_keyword(&c->in, STR("STARTTLS"), &params);
 	bool wanted = c->tls == CLIENT_TLS_MAY || c->tls == CLIENT_TLS_MUST;
 	if (wanted && !c->used_tls && offered) {
 		conn_put(c->task.conn, STR("STARTTLS\r\n"));
-		return await(c, COMMAND_US, step_starttls);
+		return client_await(c, CLIENT_COMMAND_US, step_starttls);
 	}
 	if (c->tls == CLIENT_TLS_MUST && !c->used_tls) {
 		return unfit(c, "4.7.0 the server does not offer STARTTLS");
 	}
-	return c->user.n ? step_auth(c) : step_mail(c);
+	return c->user.n ? step_auth(c) : client_mail(c);
 }
 
 static enum step step_helo_said(struct client *c)
@@ -522,26 +201,27 @@ static enum step step_helo_said(struct client *c)
 	if (c->in.code == 521) { return no_mail(c); }
 	if (c->in.code < 500) { return step_greeted(c); }
 	conn_fmt(c->task.conn, "HELO %.*s\r\n", STR_ARG(c->helo)); /* an ancient server */
-	return await(c, COMMAND_US, step_greeted);
+	return client_await(c, CLIENT_COMMAND_US, step_greeted);
 }
 
 static enum step step_ehlo(struct client *c)
 {
 	if (c->in.code == 521 && !c->ehlo_done) { return no_mail(c); }
-	if (c->in.code >= 300 && !c->ehlo_done) { return refused(c); }
+	if (c->in.code >= 300 && !c->ehlo_done) { return client_refused(c); }
 	c->ehlo_done = true;
 	conn_fmt(c->task.conn, "EHLO %.*s\r\n", STR_ARG(c->helo));
-	return await(c, COMMAND_US, step_helo_said);
+	return client_await(c, CLIENT_COMMAND_US, step_helo_said);
 }
 
 static enum step connected(struct task *t)
 {
 	struct client *c = client_of(t);
 	if (t->rc < 0) {
-		return lost(c, "4.4.1",
+		return client_lost(c, "4.4.1",
 			t->rc == ERR_TIMEOUT ? "connecting timed out" : "connection refused");
 	}
-	return c->tls == CLIENT_TLS_IMPLICIT ? start_tls(c) : await(c, GREETING_US, step_ehlo);
+	return c->tls == CLIENT_TLS_IMPLICIT ? start_tls(c)
+					     : client_await(c, GREETING_US, step_ehlo);
 }
 
 static enum step start_connect(struct task *t)
