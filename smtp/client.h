@@ -62,7 +62,7 @@ struct client {
 	enum step (*after)(struct client *);
 	bool ended;
 	size_t at;
-	uint64_t offset;
+	uint64_t offset, wire_size; /* RFC 1870 5: without stuffed dots and the last one */
 	bool line_start, ehlo_done, in_body;
 	struct client_offer offer;
 	struct client_fit fit;

@@ -58,38 +58,52 @@ static enum step body_end(struct client *c)
 	return client_await(c, DOT_US, step_answered);
 }
 
-static void put_octets(struct client *c, struct str s)
+/* The converted text of the octets up to c->offset. */
+static void convert_octets(struct client *c, struct str s, struct buf *out)
+{
+	convert_add(c->convert, s, out);
+	if (c->offset == c->size) { convert_end(c->convert, out); }
+}
+
+/* Is there room for more? */
+static bool put_octets(struct client *c, struct str s)
 {
 	struct buf *out = conn_out(c->task.conn), converted = {0};
 	if (c->fit.chunked) {
 		buf_str(out, s);
 	} else if (c->fit.convert) {
-		convert_add(c->convert, s, &converted);
-		if (c->offset == c->size) { convert_end(c->convert, &converted); }
+		convert_octets(c, s, &converted);
 		client_stuff(buf_view(&converted), &c->line_start, out);
 		buf_fini(&converted);
 	} else {
 		client_stuff(s, &c->line_start, out);
 	}
+	return !conn_out_full(c->task.conn);
 }
 
-/* Copy octets into the output until it is full. 1 all sent, 0 full, < 0 the store failed. */
-static int fill_output(struct client *c)
+/* Give the message's octets to `take` while it wants more. 1 that was all, 0 not yet, < 0 the store
+   failed. */
+static int read_message(struct client *c, bool (*take)(struct client *, struct str))
 {
-	struct conn *conn = c->task.conn;
 	struct snap sn;
 	struct str s = STR("");
+	bool more = true;
 	int rc = snap_begin(c->store, &sn);
 	if (rc < 0) { return rc; }
-	while (rc == 0 && c->offset < c->size && !conn_out_full(conn)) {
+	while (rc == 0 && more && c->offset < c->size) {
 		rc = snap_bytes(&sn, c->oid, c->offset, &s);
 		if (rc == 0 && s.n == 0) { rc = ERR_DAMAGED; }
 		if (rc < 0) { break; }
 		c->offset += s.n;
-		put_octets(c, s);
+		more = take(c, s);
 	}
 	snap_end(&sn);
 	return rc < 0 ? rc : c->offset == c->size;
+}
+
+static enum step unreadable(struct client *c)
+{
+	return client_lost(c, "4.3.0", "the stored message could not be read");
 }
 
 /* It does not want to hear the rest. Whatever it says now, it has not taken the message; there is
@@ -112,8 +126,8 @@ static enum step send_body(struct task *t)
 		return client_lost(c, "4.4.2", "the connection broke while sending the message");
 	}
 	conn_deadline(t->conn, BLOCK_US);
-	rc = fill_output(c);
-	if (rc < 0) { return client_lost(c, "4.3.0", "the stored message could not be read"); }
+	rc = read_message(c, put_octets);
+	if (rc < 0) { return unreadable(c); }
 	if (rc == 0) { return STEP_OUT; }
 	if (!c->fit.chunked) { return body_end(c); }
 	c->in_body = true;
@@ -284,19 +298,12 @@ static bool needs_utf8(const struct client *c)
 	return utf8 && c->offer.utf8;
 }
 
-/* SIZE is about what is sent (RFC 1870 6.4): of what is converted nobody has counted it yet. */
-enum step client_mail(struct client *c)
+static enum step send_mail(struct client *c)
 {
 	struct buf *out = conn_out(c->task.conn);
-	const char *no = leave_out(c);
-	if (no) { return finish_all(c, 550, str_of(no), false); }
-	if (asked_from(c, 0) == c->rcpts_n) { return finish_all(c, 550, STR(""), false); }
-	keep_limits(c);
 	c->dsn_passed_on = c->offer.dsn;
 	buf_fmt(out, "MAIL FROM:<%.*s>", STR_ARG(c->from));
-	if (c->offer.size && !c->fit.convert) {
-		buf_fmt(out, " SIZE=%llu", (unsigned long long)c->size);
-	}
+	if (c->offer.size) { buf_fmt(out, " SIZE=%llu", (unsigned long long)c->wire_size); }
 	if (c->fit.chunked) {
 		buf_str(out, STR(" BODY=BINARYMIME"));
 	} else if (c->offer.eight && (c->needs->eight || (c->body & BODY_8BIT))) {
@@ -311,4 +318,58 @@ enum step client_mail(struct client *c)
 	}
 	buf_str(out, STR("\r\n"));
 	return client_await(c, CLIENT_COMMAND_US, step_mailed);
+}
+
+/* RFC 1870 7: what the server will never accept is not offered to it. As Postfix, we ask no other
+   host then: 552 would have been final, too (6.2). */
+static enum step size_known(struct client *c)
+{
+	uint64_t max = c->offer.size_max;
+	if (max && c->wire_size > max) {
+		struct str why = arena_fmt(&c->arena,
+			"5.3.4 the message has %llu octets, the server takes %llu",
+			(unsigned long long)c->wire_size, (unsigned long long)max);
+		return finish_all(c, 552, why, false);
+	}
+	keep_limits(c);
+	return send_mail(c);
+}
+
+static bool count_octets(struct client *c, struct str s)
+{
+	struct buf converted = {0};
+	convert_octets(c, s, &converted);
+	c->wire_size += converted.n;
+	if (converted.n) { c->line_start = converted.p[converted.n - 1] == '\n'; }
+	buf_fini(&converted);
+	return false; /* others may do something meanwhile */
+}
+
+/* What the message will be as this server gets it: it is converted once for nothing. */
+static enum step count_message(struct task *t)
+{
+	struct client *c = client_of(t);
+	int rc = read_message(c, count_octets);
+	if (rc < 0) { return unreadable(c); }
+	if (rc == 0) {
+		task_wake(t, 0);
+		return STEP_WAIT;
+	}
+	c->wire_size += c->line_start ? 0 : 2;
+	c->offset = 0;
+	(void)convert_begin(c->convert, !c->offer.eight); /* it has said that it can */
+	return size_known(c);
+}
+
+enum step client_mail(struct client *c)
+{
+	const char *no = leave_out(c);
+	if (no) { return finish_all(c, 550, str_of(no), false); }
+	if (asked_from(c, 0) == c->rcpts_n) { return finish_all(c, 550, STR(""), false); }
+	if (c->fit.convert && c->offer.size) {
+		c->task.step = count_message;
+		return STEP_MORE;
+	}
+	c->wire_size = c->size + (c->needs->line_open && !c->fit.chunked ? 2 : 0);
+	return size_known(c);
 }

@@ -9,6 +9,7 @@ struct client_offer {
 	bool eight;            /* 8BITMIME (RFC 6152), or SMTPUTF8, which includes it */
 	bool utf8;             /* SMTPUTF8 (RFC 6531) */
 	bool chunking, binary; /* RFC 3030 */
+	uint64_t size_max;     /* octets of a message (RFC 1870), 0 = not told */
 	uint64_t rcpts_max;    /* in a transaction (RFC 9422 RCPTMAX), 0 = not told */
 	bool one_domain;       /* RCPTDOMAINMAX: at least one domain may be named */
 	struct str auth;       /* the mechanisms, by blanks */

@@ -92,13 +92,15 @@ void convert_look(struct convert *c, struct str octets)
 
 void convert_looked(struct convert *c, struct convert_needs *out)
 {
+	bool line_open = c->line_len > 0;
 	if (c->cr) { c->line_found |= RAW; }
 	look_line_end(c, mime_parts(c->mime) - 1, mime_in_header(c->mime), 0);
 	mime_end(c->mime);
 	*out = (struct convert_needs){.eight = c->found_any & EIGHT,
 		.utf8_header = c->found_header & EIGHT,
 		.raw = c->found_any & RAW,
-		.line_long = c->found_any & LINE_LONG};
+		.line_long = c->found_any & LINE_LONG,
+		.line_open = line_open};
 }
 
 /* --- what becomes of each part --- */

@@ -13,6 +13,7 @@ struct convert_needs {
 	bool utf8_header; /* in the header of the message or of a part (RFC 6532) */
 	bool raw;         /* NUL, or a CR or LF that stands alone: binary (RFC 3030) */
 	bool line_long;   /* a line over CONVERT_LINE_MAX */
+	bool line_open;   /* the last line does not end */
 };
 
 struct convert;

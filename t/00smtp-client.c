@@ -176,17 +176,19 @@ static struct client_offer offer_of(struct arena *a, const char *const *lines)
 static void test_offer(void)
 {
 	static const char *const much[] = {"250-mx", "250-SMTPUTF8", "250-BINARYMIME",
-		"250-CHUNKING", "250-LIMITS RCPTMAX=20 mailmax=5 RCPTDOMAINMAX=1", "250 AUTH PLAIN",
-		NULL};
-	static const char *const odd[] = {
-		"250-mx", "250-LIMITS RCPTMAX=0 RCPTMAX=x RCPTMAX", "250 DSN", NULL};
+		"250-CHUNKING", "250-SIZE 1000000",
+		"250-LIMITS RCPTMAX=20 mailmax=5 RCPTDOMAINMAX=1", "250 AUTH PLAIN", NULL};
+	static const char *const odd[] = {"250-mx", "250-LIMITS RCPTMAX=0 RCPTMAX=x RCPTMAX",
+		"250-SIZE 1e6", "250 DSN", NULL};
 	struct arena a = {0};
 	struct client_offer o = offer_of(&a, much);
 	CHECK(o.utf8 && o.eight && o.binary && o.chunking && o.one_domain && !o.dsn);
 	CHECK_INT(o.rcpts_max, 20);
+	CHECK_INT(o.size_max, 1000000);
 	CHECK_STR(o.auth, STR("PLAIN"));
 	o = offer_of(&a, odd);
 	CHECK(o.dsn && !o.utf8 && !o.eight && !o.one_domain && o.rcpts_max == 0);
+	CHECK(o.size && o.size_max == 0);
 	arena_fini(&a);
 }
 

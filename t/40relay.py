@@ -272,8 +272,8 @@ def test_eight_bits(processes):
             got = smtp.wait(n)[-1]
             ok(got.data.isascii() and fits(got.data), "8 bit: in 7 bits", got.data)
             is_equal(contents(got.data), contents(message), "8 bit: it says what it said")
-            ok(not [o for o in got.mail_options if o.startswith(("BODY", "SIZE"))], "8 bit: nothing is declared that is not so",
-               got.mail_options)
+            is_equal([o for o in got.mail_options if o.startswith(("BODY", "SIZE"))], [f"SIZE={len(got.data)}"],
+                     "8 bit: what is declared is so")
         ok(b"\r\nContent-Transfer-Encoding: 7bit\r\n" in smtp.messages[0].data, "8 bit: the multipart is of 7 bits now",
            smtp.messages[0].data)
         plain = head("plain") + MIME.replace(b"8bit", b"7bit").decode("ascii", "replace").replace("\ufffd", "?").encode()
@@ -290,6 +290,43 @@ def test_eight_bits(processes):
         got = smtp.wait(1)[0]
         ok("BODY=8BITMIME" in got.mail_options, "8 bit: declared where it is offered, though it was not when it came", got.mail_options)
         is_equal(without_trace(got.data), undeclared, "8 bit: and sent as it is")
+
+
+def offering(size):
+    return [f"SIZE {size}" if w == "SIZE" else w for w in PLAIN]
+
+
+def test_size(processes):
+    """RFC 1870 7: what is larger than a host takes is not offered to it, as it is and as it is converted."""
+    eight = head("eight") + MIME + b"\xff" * 500 + b"\r\n"
+    with FakeSmtp(extensions=offering(0)) as smtp, house(route=f"127.0.0.1:{smtp.port}", processes=processes) as dev:
+        submit(dev, USER, ["x@far.test"], eight)
+        size = len(smtp.wait(1)[0].data)
+        for limit, fits_in in ((size - 1, False), (size, True)):
+            smtp.extensions = offering(limit)
+            submit(dev, USER, ["x@far.test"], eight)
+            if fits_in:
+                got = smtp.wait(2)[-1]
+                is_equal((len(got.data), f"SIZE={size}" in got.mail_options), (size, True), "size: the largest that is taken")
+                continue
+            _, status, _ = parts(bounces(dev)[0])
+            is_equal((status[1]["Status"], status[1]["Diagnostic-Code"]),
+                     ("5.3.4", f"x-posthouse; 5.3.4 the message has {size} octets, the server takes {limit}"),
+                     "size: an octet more bounces")
+            is_equal([v[0] for v in smtp.commands[-3:]], ["CONNECT", "EHLO", "QUIT"], "size: and was not offered")
+        smtp.extensions = offering(2000)
+        submit(dev, USER, ["x@far.test"], mail("large") + b"x\r\n" * 700)
+        is_equal(parts(bounces(dev)[0])[1][1]["Status"], "5.3.4", "size: of what need not be converted, too")
+        smtp.extensions = offering("18446744073709551616")
+        submit(dev, USER, ["x@far.test"], eight)
+        smtp.wait(3)
+        wait_queue(dev)
+        is_equal(len(smtp.messages), 3, "size: a number beyond all bounds, as 0, is no limit")
+    with FakeSmtp() as smtp, house(route=f"127.0.0.1:{smtp.port}") as dev:
+        with logged_in(dev) as session:
+            bdat(session, head("open") + b"\r\nno end")
+        got = smtp.wait(1)[0]
+        is_equal([o for o in got.mail_options if o.startswith("SIZE")], [f"SIZE={len(got.data)}"], "size: of an open last line")
 
 
 def test_long_lines():
@@ -666,6 +703,7 @@ test_limits()
 test_old_servers()
 for mode in (False, True):
     test_eight_bits(mode)
+    test_size(mode)
     test_smtputf8(mode)
 test_long_lines()
 test_binary()
