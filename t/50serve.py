@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """`posthouse serve` and `dev`: readiness, systemd's words, reloading, stopping while there is work, dying, restarting. As
 root (roles become other accounts) and as nobody."""
+import contextlib
 import hashlib
 import os
 import re
@@ -116,6 +117,27 @@ def check_stop(server, name):
     server.check(status)
     ok(True, f"{name}: then it ends, with 0")
     return slow.ident
+
+
+def check_end(server, name, again):
+    """Stopped, started by `again`, and stopped at once."""
+    ident = check_stop(server, name)
+    again()
+    ok(ident in subjects(inbox(server)), f"{name}: what was answered while it stopped is there")
+    check_second_signal(server, name)
+
+
+@contextlib.contextmanager
+def scene(server, *others):
+    """Whatever happens, nothing is left of it; the log of one that failed is shown."""
+    with contextlib.ExitStack() as stack:
+        for end in (*others, server.kill):
+            stack.callback(end)
+        try:
+            yield
+        except BaseException:
+            diag(server.stderr[-4000:])
+            raise
 
 
 def check_second_signal(server, name):
@@ -279,7 +301,12 @@ def try_serve(user, name):
     far = FakeSmtp(replies={"RCPT": lambda to: "451 4.7.1 not now"})
     server = Serve(user, relay=f'route = "{far.host}:{far.port}"')
     server.queue = lambda: re.findall(r'"rcpt":"([^"]+)"', server.run("queue", "list", "--json", "--data", server.data_dir))
-    try:
+
+    def again():
+        ok(server.notified.heard("STOPPING=1"), f"{name}: systemd hears that it stops")
+        ok(not server.pid_file.exists() and not (server.home / "ready.json").exists(), f"{name}: pid and ready file are gone")
+        server.start()
+    with scene(server, server.remove, far.close):
         server.add_users(USER, *(f"{u}@example.test" for u in ("box1", "box2", "in1", "in2", "out")))
         server.start()
         wait_for(lambda: server.notified.heard("READY=1"), "READY=1")
@@ -293,19 +320,7 @@ def try_serve(user, name):
         check_back_off(server, name)
         check_killed_supervisor(server, name)
         check_load(server, name, far)
-        ident = check_stop(server, name)
-        ok(server.notified.heard("STOPPING=1"), f"{name}: systemd hears that it stops")
-        ok(not server.pid_file.exists() and not (server.home / "ready.json").exists(), f"{name}: pid and ready file are gone")
-        server.start()
-        ok(ident in subjects(inbox(server)), f"{name}: what was answered while it stopped is there")
-        check_second_signal(server, name)
-    except BaseException:
-        diag(server.stderr[-4000:])
-        raise
-    finally:
-        server.kill()
-        far.close()
-        server.remove()
+        check_end(server, name, again)
 
 
 # --- dev --------------------------------------------------------------------------------------------------------
@@ -327,26 +342,18 @@ def try_dev(processes):
         key.write_text(other_certificate(folder)[1])
         return lambda: key.write_text(good)
 
-    def dev():
-        return Dev("--cert", cert, "--key", key, processes=processes, data=folder / "data", users={USER: "secret"},
-                   domains=["example.test"])
-    install(other_certificate(folder))
-    server = dev()
-    try:
+    server = Dev("--cert", cert, "--key", key, processes=processes, data=folder / "data", users={USER: "secret"},
+                 domains=["example.test"])
+
+    def start():
+        server.stderr = ""
         server.start()
         server.ready.update(ca=str(ca), host="localhost")
+    install(other_certificate(folder))
+    with scene(server, lambda: shutil.rmtree(folder)):
+        start()
         check_reload(server, name, lambda: install(other_certificate(folder)), [("another key", half)])
-        ident = check_stop(server, name)
-        server = dev().start()
-        server.ready.update(ca=str(ca), host="localhost")
-        ok(ident in subjects(inbox(server)), f"{name}: what was answered while it stopped is there")
-        check_second_signal(server, name)
-    except BaseException:
-        diag(server.stderr[-4000:])
-        raise
-    finally:
-        server.kill()
-        shutil.rmtree(folder)
+        check_end(server, name, start)
 
 
 for processes in (False, True):
