@@ -8,6 +8,7 @@
 #include "store/apply.h"
 #include "store/maintain.h"
 #include "t/store_fixture.h"
+#include "t/fuzz/draw.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -180,19 +181,6 @@ static void prepare(void)
 }
 
 /* --- edits --- */
-
-static struct str take(struct str *in, size_t n)
-{
-	struct str s = str_sub(*in, 0, MIN(n, in->n));
-	*in = str_skip(*in, s.n);
-	return s;
-}
-
-static unsigned draw(struct str *in)
-{
-	struct str s = take(in, 1);
-	return s.n ? (unsigned char)s.p[0] : 0;
-}
 
 enum { PATCH, REPLACE, DROP, MOVE, COPY, HOWS, SUM = 0x10 };
 

@@ -5,6 +5,7 @@
 #include "cmd/sup_msg.h"
 #include "lib/mimerec.h"
 #include "store/record.h"
+#include "t/fuzz/draw.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -36,19 +37,6 @@ static void prepare(void)
 }
 
 /* --- a struct that the octets choose --- */
-
-static struct str take(struct str *in, size_t n)
-{
-	struct str s = str_sub(*in, 0, MIN(n, in->n));
-	*in = str_skip(*in, s.n);
-	return s;
-}
-
-static unsigned draw(struct str *in)
-{
-	struct str s = take(in, 1);
-	return s.n ? (unsigned char)s.p[0] : 0;
-}
 
 static void put32(struct buf *out, size_t v)
 {
