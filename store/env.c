@@ -120,39 +120,95 @@ static int open_tables(struct store *s, MDB_txn *txn)
 	return 0;
 }
 
-/* The meta records: version first, then ids. A fresh store gets them. */
-static int read_meta(struct store *s, MDB_txn *txn, struct err *e)
+static struct key schema_key(void)
 {
-	struct rec_schema schema = {0};
 	struct key k = key_none();
 	key_str(&k, STR("schema"));
-	int rc = rec_get(s, txn, TB_META, &k, NULL, &schema);
-	if (rc == ERR_GONE && s->writable) {
-		schema.version = SCHEMA_VERSION;
-		s->ids = (struct ids){.oid = 1,
-			.mailboxid = 1,
-			.qid = 1,
-			.aid = 1,
-			.mid = 1,
-			.uidvalidity = (uint32_t)time(NULL)};
-		rc = rec_put(s, txn, TB_META, &k, &schema, 0);
-		if (rc == 0) { rc = ids_write(s, txn); }
-	} else if (rc == 0 && s->writable) {
-		rc = ids_read(s, txn);
+	return k;
+}
+
+int schema_write(struct store *s, MDB_txn *txn)
+{
+	struct rec_schema schema = {SCHEMA_VERSION};
+	struct key k = schema_key();
+	return rec_put(s, txn, TB_META, &k, &schema, 0);
+}
+
+static bool is_empty(struct store *s, MDB_txn *txn)
+{
+	for (int tb = 0; tb < TB_N; tb++) {
+		MDB_stat st;
+		if (mdb_stat(txn, s->dbi[tb], &st) != 0 || st.ms_entries > 0) { return false; }
 	}
-	if (rc == 0 && schema.version != SCHEMA_VERSION) {
+	return true;
+}
+
+static int make_meta(struct store *s, MDB_txn *txn)
+{
+	s->ids = (struct ids){.oid = 1,
+		.mailboxid = 1,
+		.qid = 1,
+		.aid = 1,
+		.mid = 1,
+		.uidvalidity = (uint32_t)time(NULL)};
+	int rc = schema_write(s, txn);
+	return rc < 0 ? rc : ids_write(s, txn);
+}
+
+static bool is_lost(int rc)
+{
+	return rc == ERR_GONE || rc == ERR_DAMAGED;
+}
+
+static int lost_meta(struct store *s, uint32_t version, struct err *e)
+{
+	if (version == 0) {
+		return err_set(e, ERR_DAMAGED,
+			"%s: both meta records are damaged: nothing tells which schema the store "
+			"has. "
+			"If this posthouse was the last that worked on it: posthouse fsck --repair "
+			"--schema %d",
+			s->dir, SCHEMA_VERSION);
+	}
+	return err_set(e, ERR_DAMAGED,
+		"%s: the meta records of the store are damaged: posthouse fsck --repair makes them "
+		"again",
+		s->dir);
+}
+
+int meta_read(struct store *s, MDB_txn *txn, bool mend, uint32_t said, struct err *e)
+{
+	struct rec_schema schema = {0};
+	struct key k = schema_key();
+	if (s->writable && is_empty(s, txn)) {
+		int rc = make_meta(s, txn);
+		return rc < 0 ? err_set(e, rc, "%s: cannot be written", s->dir) : 0;
+	}
+	int rc = rec_get(s, txn, TB_META, &k, NULL, &schema), ids_rc = ids_read(s, txn);
+	if ((rc < 0 && !is_lost(rc)) || (ids_rc < 0 && !is_lost(ids_rc))) {
+		return err_set(e, ERR_IO, "%s: the store cannot be read", s->dir);
+	}
+	s->meta_lost = (rc < 0 ? META_SCHEMA : 0) | (ids_rc < 0 ? META_IDS : 0);
+	uint32_t version = rc == 0 ? schema.version : ids_rc == 0 ? s->ids.schema : 0;
+	if (version == 0 && mend) { version = said; }
+	if ((rc == 0 || version) && version != SCHEMA_VERSION) {
 		return err_set(e, ERR_DAMAGED,
 			"%s: the store has schema %u, this posthouse reads %d: use the version "
 			"that wrote it",
-			s->dir, schema.version, SCHEMA_VERSION);
+			s->dir, version, SCHEMA_VERSION);
 	}
-	return rc < 0 ? err_set(e, rc, "%s: the store's meta records are unreadable (%s)", s->dir,
-				err_name(rc))
-		      : 0;
+	bool enough = mend ? version > 0 : rc == 0 && (ids_rc == 0 || !s->writable);
+	return enough ? 0 : lost_meta(s, version, e);
 }
 
+/* How an operator has it opened to be mended. */
+struct mending {
+	uint32_t schema; /* as he said; 0: he did not */
+};
+
 /* `path`: a directory, or with MDB_NOSUBDIR in `more` a file. */
-static int open_env(struct store *s, const char *path, unsigned more, struct err *e)
+static int open_env(
+	struct store *s, const char *path, unsigned more, const struct mending *mend, struct err *e)
 {
 	unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (s->writable ? 0 : MDB_RDONLY) | more;
 	MDB_txn *txn = NULL;
@@ -176,7 +232,7 @@ static int open_env(struct store *s, const char *path, unsigned more, struct err
 		return err_set(e, none ? ERR_GONE : env_rc(rc), "%s: %s", s->dir,
 			none ? "there is no store here yet" : mdb_strerror(rc));
 	}
-	rc = read_meta(s, txn, e);
+	rc = meta_read(s, txn, mend != NULL, mend ? mend->schema : 0, e);
 	if (rc < 0) {
 		mdb_txn_abort(txn);
 		return rc;
@@ -202,7 +258,7 @@ static int make_env(struct store *s, struct err *e)
 	snprintf(made, sizeof made, "%s/data.new", s->dir);
 	if (access(path, F_OK) == 0) { return 0; }
 	unlink(made);
-	int rc = open_env(s, made, MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOSYNC, e);
+	int rc = open_env(s, made, MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOSYNC, NULL, e);
 	if (rc == 0 && mdb_env_sync(s->env, 1) != 0) { /* all of it at once */
 		rc = err_set(e, ERR_IO, "%s: cannot be written: %s", made, strerror(errno));
 	}
@@ -215,27 +271,44 @@ static int make_env(struct store *s, struct err *e)
 	return 0;
 }
 
-int store_open(const char *dir, enum store_mode mode, struct store **out, struct err *e)
+static int open_store(const char *dir, bool writable, const struct mending *mend,
+	struct store **out, struct err *e)
 {
 	struct store *s = xnew(struct store);
 	s->dir = xstrdup(str_of(dir));
 	s->lock_fd = -1;
-	s->writable = mode == STORE_WRITE;
+	s->writable = writable;
 	s->disk_floor = DISK_FLOOR;
 	s->disk_checked = -1;
 	int rc = 0;
-	if (s->writable && mkdir(dir, 0700) < 0 && errno != EEXIST) {
+	if (writable && !mend && mkdir(dir, 0700) < 0 && errno != EEXIST) {
 		rc = err_set(e, ERR_IO, "%s: cannot be created: %s", dir, strerror(errno));
 	}
-	if (rc == 0 && s->writable) { rc = take_lock(s, e); }
-	if (rc == 0 && s->writable) { rc = make_env(s, e); }
-	if (rc == 0) { rc = open_env(s, s->dir, 0, e); }
+	if (rc == 0 && writable) { rc = take_lock(s, e); }
+	if (rc == 0 && writable && !mend) { rc = make_env(s, e); }
+	if (rc == 0) { rc = open_env(s, s->dir, 0, mend, e); }
 	if (rc < 0) {
 		store_close(s);
 		return rc;
 	}
 	*out = s;
 	return 0;
+}
+
+int store_open(const char *dir, enum store_mode mode, struct store **out, struct err *e)
+{
+	return open_store(dir, mode == STORE_WRITE, NULL, out, e);
+}
+
+int store_open_damaged(const char *dir, uint32_t schema, struct store **out, struct err *e)
+{
+	char path[4096];
+	struct mending mend = {schema};
+	snprintf(path, sizeof path, "%s/data.mdb", dir);
+	if (access(path, F_OK) < 0) {
+		return err_set(e, ERR_GONE, "%s: there is no store here yet", dir);
+	}
+	return open_store(dir, true, &mend, out, e);
 }
 
 void store_close(struct store *s)

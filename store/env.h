@@ -7,7 +7,7 @@
 #include "store/store.h"
 
 enum table {
-	TB_META,    /* name: schema version, ids, uuid */
+	TB_META,    /* name: schema version, ids */
 	TB_ACCT,    /* aid4 */
 	TB_ADDR,    /* normalised address */
 	TB_CRED,    /* aid4 label */
@@ -44,7 +44,11 @@ enum {
 struct ids {
 	uint64_t oid, mailboxid, qid;
 	uint32_t aid, mid, uidvalidity;
+	uint32_t schema; /* once more: one of the two records may be damaged. 0: an old one */
 };
+
+/* Meta records that are lost, a mask. */
+enum { META_SCHEMA = 1, META_IDS = 2 };
 
 struct store {
 	MDB_env *env;
@@ -53,6 +57,7 @@ struct store {
 	bool writable;
 	int lock_fd;
 	struct ids ids;       /* STORE_WRITE: as of the running transaction */
+	unsigned meta_lost;   /* until fsck has made them again; `ids` are zero then */
 	MDB_txn *spare;       /* a reset read transaction for the next snapshot */
 	uint64_t disk_floor;  /* free octets below which nothing grows */
 	int64_t disk_checked; /* monotonic second of the last look */
@@ -136,6 +141,9 @@ static inline struct str val_str(MDB_val v)
 
 /* ERR_* for an answer of LMDB. */
 int env_rc(int mdb_rc);
+/* Read the meta records; a fresh store gets them. With `mend`, lost ones are noted in meta_lost;
+   the schema is then `schema` if nothing else tells it (0: nobody has said it). */
+int meta_read(struct store *s, MDB_txn *txn, bool mend, uint32_t schema, struct err *e);
 /* Begin a write transaction, and end it: every one but that of opening goes through here. The
    transaction is gone after env_commit, whatever it answers. */
 int env_begin(struct store *s, MDB_txn **out);

@@ -81,7 +81,7 @@ int store_fsck(
 	f.rc = repair ? env_begin(s, &f.ap.txn)
 		      : env_rc(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &f.ap.txn));
 	if (f.rc < 0) { return f.rc; }
-	if (!s->writable) { f.rc = ids_read(s, f.ap.txn); }
+	if (!s->writable) { s->meta_lost = ids_read(s, f.ap.txn) < 0 ? META_IDS : 0; }
 	for (size_t i = 0; i < COUNT(passes) && f.rc == 0; i++) { passes[i](&f); }
 	if (f.rc == 0 && repair) {
 		f.rc = ids_write(s, f.ap.txn);
@@ -94,6 +94,7 @@ int store_fsck(
 		mdb_txn_abort(f.ap.txn);
 	}
 	if (f.rc < 0) { s->ids = before; }
+	if (f.rc == 0 && repair) { s->meta_lost = 0; }
 	arena_fini(&f.ap.tmp);
 	arena_fini(&f.arena);
 	news_fini(&f.news);

@@ -2,8 +2,10 @@
 #include "store/fsck.h"
 
 /* Of an id that no operation can have given, nobody could go on counting. */
-static const uint64_t id64_most = UINT64_C(1) << 62;
 enum { ID32_MOST = INT32_MAX, UIDVALIDITY_AHEAD = 1 << 28 };
+/* Where the counters are lost: ids of what is gone are not to be given again, and nothing tells
+ * them. */
+enum { ID_GAP = 1 << 16 };
 
 /* The ids that a row has taken, 0 for all others. `rec` is NULL where values are no records. */
 static struct ids ids_of(enum table tb, struct str key, const void *rec)
@@ -49,9 +51,9 @@ void fsck_ids_start(struct fsck *f)
 	const struct ids *next = &f->ap.s->ids;
 	uint32_t now = (uint32_t)(f->ap.now_us / SECOND_US);
 	f->most = (struct ids){
-		.oid = MAX(next->oid, id64_most),
-		.mailboxid = MAX(next->mailboxid, id64_most),
-		.qid = MAX(next->qid, id64_most),
+		.oid = MAX(next->oid, ID64_MOST),
+		.mailboxid = MAX(next->mailboxid, ID64_MOST),
+		.qid = MAX(next->qid, ID64_MOST),
 		.aid = MAX(next->aid, (uint32_t)ID32_MOST),
 		.mid = MAX(next->mid, (uint32_t)ID32_MOST),
 		.uidvalidity = MAX(next->uidvalidity, now + UIDVALIDITY_AHEAD),
@@ -76,10 +78,26 @@ bool fsck_ids_take(struct fsck *f, enum table tb, struct str key, const void *re
 	return true;
 }
 
+static void lost_ids(struct fsck *f, struct ids *next, const struct ids *last)
+{
+	uint32_t now = (uint32_t)(f->ap.now_us / SECOND_US);
+	if (!fsck_found(f, "meta: the next ids are lost")) { return; }
+	*next = (struct ids){.oid = last->oid + ID_GAP,
+		.mailboxid = last->mailboxid + ID_GAP,
+		.qid = last->qid + ID_GAP,
+		.aid = last->aid + ID_GAP,
+		.mid = last->mid + ID_GAP,
+		.uidvalidity = MAX(last->uidvalidity, now) + ID_GAP};
+}
+
 void fsck_ids(struct fsck *f)
 {
 	struct ids *next = &f->ap.s->ids;
 	const struct ids *last = &f->last;
+	if (f->ap.s->meta_lost & META_IDS) {
+		lost_ids(f, next, last);
+		return;
+	}
 	if (next->oid > last->oid && next->qid > last->qid && next->aid > last->aid &&
 		next->mid > last->mid && next->mailboxid > last->mailboxid &&
 		next->uidvalidity >= last->uidvalidity) {

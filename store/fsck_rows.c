@@ -41,8 +41,26 @@ static void check_table(struct fsck *f, enum table tb)
 	}
 }
 
+/* The ids come later, when all others have been seen. */
+static void check_meta(struct fsck *f)
+{
+	struct key at = key_none();
+	for (; fsck_any(f, TB_META, &at, 0, NULL); key_step(&at)) {
+		struct str name = str_make(at.p, at.n);
+		if (!str_eq(name, STR("schema")) && !str_eq(name, STR("ids")) &&
+			fsck_found(f, "meta: a record without a meaning")) {
+			fsck_do(f, rec_del(f->ap.s, f->ap.txn, TB_META, &at));
+		}
+	}
+	if ((f->ap.s->meta_lost & META_SCHEMA) &&
+		fsck_found(f, "meta: the schema version is lost, %d is put down", SCHEMA_VERSION)) {
+		fsck_do(f, schema_write(f->ap.s, f->ap.txn));
+	}
+}
+
 void fsck_records(struct fsck *f)
 {
+	check_meta(f);
 	fsck_ids_start(f);
 	for (enum table tb = TB_META + 1; tb < TB_N; tb++) { check_table(f, tb); }
 }

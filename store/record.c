@@ -8,7 +8,7 @@
 WIRE_TABLE(rec_schema, wire_schema, WIRE_U32(struct rec_schema, version));
 WIRE_TABLE(ids, wire_ids, WIRE_U64(struct ids, oid), WIRE_U64(struct ids, mailboxid),
 	WIRE_U64(struct ids, qid), WIRE_U32(struct ids, aid), WIRE_U32(struct ids, mid),
-	WIRE_U32(struct ids, uidvalidity));
+	WIRE_U32(struct ids, uidvalidity), WIRE_U32(struct ids, schema));
 WIRE_TABLE(acct, wire_acct, WIRE_U32(struct acct, aid), WIRE_STR(struct acct, login, ADDRESS_MAX),
 	WIRE_U64(struct acct, quota_bytes), WIRE_U64(struct acct, used_bytes),
 	WIRE_U64(struct acct, used_msgs), WIRE_BOOL(struct acct, disabled),
@@ -323,12 +323,20 @@ int ids_read(struct store *s, MDB_txn *txn)
 {
 	struct key k = ids_key();
 	MDB_val key = key_val(&k), v;
-	int rc = mdb_get(txn, s->dbi[TB_META], &key, &v);
-	return rc == 0 ? unpack(&wire_ids, v, NULL, &s->ids) : env_rc(rc);
+	struct ids ids = {0};
+	int rc = env_rc(mdb_get(txn, s->dbi[TB_META], &key, &v));
+	if (rc == 0) { rc = unpack(&wire_ids, v, NULL, &ids); }
+	bool fit = is_id(ids.oid, ID64_MOST) && is_id(ids.mailboxid, ID64_MOST) &&
+		   is_id(ids.qid, ID64_MOST) && ids.aid && ids.mid &&
+		   is_id(ids.uidvalidity, UINT32_MAX);
+	if (rc == 0 && !fit) { rc = ERR_DAMAGED; }
+	s->ids = rc == 0 ? ids : (struct ids){0};
+	return rc;
 }
 
 int ids_write(struct store *s, MDB_txn *txn)
 {
 	struct key k = ids_key();
+	s->ids.schema = SCHEMA_VERSION;
 	return put(s, txn, TB_META, &k, &wire_ids, &s->ids, 0);
 }

@@ -37,6 +37,8 @@ struct rec_kw {
 extern const struct wire *const table_wire[TB_N];
 extern const struct wire wire_ids; /* the meta record "ids" */
 
+/* Ids of 64 bits that no counter has reached. */
+#define ID64_MOST (UINT64_C(1) << 62)
 /* RFC 7162: 63 bits; with room to go on counting. */
 #define MODSEQ_MAX (UINT64_C(1) << 62)
 
@@ -59,8 +61,10 @@ int rec_del(struct store *s, MDB_txn *txn, enum table tb, const struct key *k);
 /* Rows without a value. */
 int key_put(struct store *s, MDB_txn *txn, enum table tb, const struct key *k, unsigned flags);
 
+/* ERR_DAMAGED also for ids that nobody can have counted to. */
 int ids_read(struct store *s, MDB_txn *txn);
 int ids_write(struct store *s, MDB_txn *txn);
+int schema_write(struct store *s, MDB_txn *txn); /* env.c */
 
 /* Checksum behind records and chunks. */
 uint32_t rec_sum(struct str s);

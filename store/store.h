@@ -20,6 +20,10 @@ enum store_mode {
    another process writes, ERR_GONE when there is none to read, ERR_DAMAGED on a wrong or newer
    schema. Once per process (LMDB). */
 int store_open(const char *dir, enum store_mode mode, struct store **out, struct err *e);
+/* The same to write, for store_fsck with `repair`: a store whose meta records (schema version, next
+   ids) are damaged opens, too. `schema`: the version that it has, believed where nothing in the
+   store tells it; 0 = nobody knows. Makes no store. */
+int store_open_damaged(const char *dir, uint32_t schema, struct store **out, struct err *e);
 void store_close(struct store *s);
 /* STORE_WRITE: a commit failed half way (the disk refused its last write) and LMDB takes no more
    transactions. Only opening the store anew, in a new process, finds out what is on disk. */

@@ -420,6 +420,117 @@ static void test_disabled(void)
 	fixture_end(&h.fx);
 }
 
+static struct key meta_key(struct str name)
+{
+	struct key k = key_none();
+	key_str(&k, name);
+	return k;
+}
+
+/* To a key that is none of ours, as if a bit of it had turned over. */
+static void rename_meta(struct house *h, struct str from, struct str to)
+{
+	struct key k = meta_key(from), other = meta_key(to);
+	MDB_val key = key_val(&k), o = key_val(&other), v;
+	MDB_txn *txn;
+	char copy[256];
+	struct store *s = h->fx.s;
+	CHECK_INT(mdb_txn_begin(s->env, NULL, 0, &txn), 0);
+	CHECK_INT(mdb_get(txn, s->dbi[TB_META], &key, &v), 0);
+	memcpy(copy, v.mv_data, v.mv_size);
+	v.mv_data = copy;
+	CHECK_INT(mdb_put(txn, s->dbi[TB_META], &o, &v, 0), 0);
+	CHECK_INT(mdb_del(txn, s->dbi[TB_META], &key, NULL), 0);
+	CHECK_INT(mdb_txn_commit(txn), 0);
+}
+
+static void damage_meta(struct house *h, bool schema, bool ids, int how)
+{
+	static const struct {
+		struct str name, turned;
+	} records[] = {{{"schema", 6}, {"schemb", 6}}, {{"ids", 3}, {"idr", 3}}};
+	bool damaged[] = {schema, ids};
+	for (int i = 0; i < 2; i++) {
+		struct key k = meta_key(records[i].name);
+		if (damaged[i] && how < 2) { damage(h, TB_META, &k, how); }
+		if (damaged[i] && how == 2) { rename_meta(h, records[i].name, records[i].turned); }
+	}
+}
+
+/* Opened to be mended; `tells`: the store itself tells which schema it has. */
+static void open_damaged(struct house *h, bool tells)
+{
+	struct store *s;
+	struct err e = {0};
+	store_close(h->fx.s);
+	h->fx.s = NULL;
+	CHECK_INT(store_open(h->fx.dir, STORE_WRITE, &s, &e), ERR_DAMAGED);
+	CHECK(str_find(str_of(e.text), STR("posthouse fsck --repair")) > 0);
+	CHECK((str_find(str_of(e.text), STR("--schema")) > 0) == !tells);
+	CHECK_INT(
+		store_open_damaged(h->fx.dir, SCHEMA_VERSION + 1, &s, &e), tells ? 0 : ERR_DAMAGED);
+	if (tells) { store_close(s); }
+	CHECK_INT(store_open_damaged(h->fx.dir, 0, &s, &e), tells ? 0 : ERR_DAMAGED);
+	if (!tells) { CHECK_INT(store_open_damaged(h->fx.dir, SCHEMA_VERSION, &s, &e), 0); }
+	h->fx.s = s;
+}
+
+static void check_meta(bool schema, bool ids, int how)
+{
+	struct house h;
+	start(&h);
+	fixture_deliver(&h.fx, h.v, hello, NULL);
+	struct mbox in = box_named(&h, h.v, "INBOX"), more;
+	uint64_t oid = message(&h, in.mid, 1).oid;
+	damage_meta(&h, schema, ids, how);
+	open_damaged(&h, !schema || !ids);
+	CHECK(fixture_fsck(&h.fx, true) > 0);
+	CHECK_INT(fixture_fsck(&h.fx, false), 0);
+	fixture_reopen(&h.fx);
+	CHECK_INT(fixture_fsck(&h.fx, false), 0);
+	struct op_mbox_create op = {.aid = h.v, .name = STR("more")};
+	struct op_mbox_create_reply made;
+	CHECK_INT(apply(&h, &OP_MBOX_CREATE, &op, &made), 0);
+	more = box_named(&h, h.v, "more");
+	CHECK(more.mid > in.mid && more.mailboxid > in.mailboxid);
+	CHECK(more.uidvalidity > in.uidvalidity);
+	CHECK(fixture_account(&h.fx, "new@example.test") > h.v);
+	CHECK_INT(fixture_deliver(&h.fx, h.v, hello, NULL), 0);
+	CHECK(message(&h, in.mid, 2).oid > oid);
+	CHECK_INT(fixture_fsck(&h.fx, false), 0);
+	fixture_end(&h.fx);
+}
+
+/* How it can be damaged, by record: DROP, SUM, or its key. */
+static void test_meta(void)
+{
+	for (int how = 0; how < 3; how++) {
+		check_meta(true, false, how);
+		check_meta(false, true, how);
+		check_meta(true, true, how);
+	}
+}
+
+/* A store of another schema is not touched, though its own record of that be damaged. */
+static void test_other_schema(void)
+{
+	struct house h;
+	struct store *s;
+	struct err e = {0};
+	MDB_txn *txn;
+	struct rec_schema newer = {SCHEMA_VERSION + 1};
+	struct key k = meta_key(STR("schema"));
+	start(&h);
+	CHECK_INT(mdb_txn_begin(h.fx.s->env, NULL, 0, &txn), 0);
+	CHECK_INT(rec_put(h.fx.s, txn, TB_META, &k, &newer, 0), 0);
+	CHECK_INT(mdb_txn_commit(txn), 0);
+	store_close(h.fx.s);
+	h.fx.s = NULL;
+	CHECK_INT(store_open_damaged(h.fx.dir, SCHEMA_VERSION, &s, &e), ERR_DAMAGED);
+	CHECK(str_find(str_of(e.text), STR("use the version that wrote it")) > 0);
+	fixture_end(&h.fx);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct tap_case cases[] = {
@@ -435,6 +546,8 @@ int main(int argc, char **argv)
 		{"a quota", test_quota},
 		{"garbage stays garbage", test_garbage},
 		{"a disabled account", test_disabled},
+		{"meta records", test_meta},
+		{"another schema", test_other_schema},
 	};
 	op_register();
 	return tap_run(cases, COUNT(cases), argc, argv);

@@ -476,6 +476,7 @@ static void maintain(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	MDB_txn *txn;
+	struct err e = {0};
 	if (!fx.s) { prepare(); }
 	if (size < 4 || size > 4096) { return 0; }
 	struct str in = str_make(data + 1, size - 1);
@@ -483,6 +484,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	put_back(txn);
 	for (int i = 0; i < EDITS_MAX && in.n; i++) { edit(txn, &in); }
 	know_certain(txn);
+	if (meta_read(fx.s, txn, true, SCHEMA_VERSION, &e) < 0) { /* another schema: not ours */
+		mdb_txn_abort(txn);
+		return 0;
+	}
 	check_rc(env_commit(fx.s, txn));
 	read_all(false);
 	if (data[0] & 1) { maintain(); }
