@@ -116,7 +116,7 @@ int object_ref(struct apply *ap, uint64_t oid, int delta)
 	o.refcount += (uint32_t)delta;
 	rc = ap_put(ap, TB_OBJ, &k, &o, 0);
 	if (rc == 0 && o.refcount == 0) {
-		rc = gc_add(ap->s, ap->txn, oid, ap->now_us + GC_WAIT_S * SECOND_US);
+		rc = gc_add(ap->s, ap->txn, oid, ap->now_us + ap->s->gc_wait_us);
 	}
 	return rc;
 }

@@ -7,7 +7,7 @@
 
 enum {
 	CHUNK_SUM = 8,        /* octets of XXH3 behind every chunk */
-	GC_WAIT_S = 300,      /* from the last reference to the deletion of chunks */
+	GC_WAIT_S = 300,      /* from the last reference to the deletion of chunks: the default */
 	UPLOAD_WAIT_S = 3600, /* an upload nobody came to reference */
 	GC_STEP = 64          /* chunks deleted in one transaction */
 };

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "lib/fault.h"
-#include "store/record.h"
+#include "store/blob.h"
 
 const char *const table_names[TB_N] = {"meta", "acct", "addr", "cred", "domain", "mbox", "mname",
 	"msg", "kw", "chg", "obj", "parse", "blob", "upload", "gc", "thread", "q", "qr", "qdue",
@@ -279,6 +279,7 @@ static int open_store(const char *dir, bool writable, const struct mending *mend
 	s->lock_fd = -1;
 	s->writable = writable;
 	s->disk_floor = DISK_FLOOR;
+	s->gc_wait_us = GC_WAIT_S * SECOND_US;
 	s->disk_checked = -1;
 	int rc = 0;
 	if (writable && !mend && mkdir(dir, 0700) < 0 && errno != EEXIST) {

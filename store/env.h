@@ -59,6 +59,7 @@ struct store {
 	struct ids ids;       /* STORE_WRITE: as of the running transaction */
 	unsigned meta_lost;   /* until fsck has made them again; `ids` are zero then */
 	MDB_txn *spare;       /* a reset read transaction for the next snapshot */
+	int64_t gc_wait_us;   /* from an object's last reference to its deletion */
 	uint64_t disk_floor;  /* free octets below which nothing grows */
 	int64_t disk_checked; /* monotonic second of the last look */
 	bool disk_low;

@@ -74,8 +74,10 @@ static bool anything_due(struct store *s, const struct maintain_limits *limits, 
 	return due;
 }
 
-int store_maintain(struct store *s, const struct maintain_limits *limits, int64_t now_us)
+int store_maintain(
+	struct store *s, const struct maintain_limits *limits, int64_t now_us, uint64_t *deleted)
 {
+	uint64_t gone = 0;
 	MDB_txn *txn;
 	int dead;
 	mdb_reader_check(s->env, &dead);
@@ -84,11 +86,12 @@ int store_maintain(struct store *s, const struct maintain_limits *limits, int64_
 	if (rc < 0) { return rc; }
 	int more = drop_uploads(s, txn, now_us);
 	int audits = more < 0 ? more : drop_audits(s, txn, limits, now_us);
-	int objects = audits < 0 ? audits : gc_step(s, txn, now_us, NULL);
+	int objects = audits < 0 ? audits : gc_step(s, txn, now_us, &gone);
 	if (objects < 0) {
 		mdb_txn_abort(txn);
 		return objects;
 	}
 	rc = env_commit(s, txn);
+	if (rc == 0 && deleted) { *deleted += gone; }
 	return rc < 0 ? rc : more || audits || objects;
 }

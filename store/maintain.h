@@ -9,5 +9,7 @@ struct maintain_limits {
 	uint64_t audit_max; /* octets of the table */
 };
 
-/* One bounded transaction of work. 1 when there is more to do at once, 0, ERR_*. */
-int store_maintain(struct store *s, const struct maintain_limits *limits, int64_t now_us);
+/* One bounded transaction of work. 1 when there is more to do at once, 0, ERR_*. `deleted` (may be
+   NULL) counts the objects that are gone. */
+int store_maintain(
+	struct store *s, const struct maintain_limits *limits, int64_t now_us, uint64_t *deleted);

@@ -3,6 +3,7 @@
    hostile octets but through checked messages. What arrives during a commit is the next batch. */
 #include "store/role.h"
 
+#include <inttypes.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -15,7 +16,7 @@ enum { BATCH_OPS = 256, BATCH_OCTETS = 16 * 1024 * 1024, MAINTAIN_S = 5 };
 
 struct store_conf {
 	uint64_t disk_floor;
-	int64_t audit_keep_us;
+	int64_t gc_wait_us, audit_keep_us;
 	uint64_t audit_max;
 };
 
@@ -28,6 +29,9 @@ static const struct conf_row rows[] = {
 	ROW("disk_floor", CONF_SIZE, disk_floor, .max = UINT64_C(1) << 50, .def = "64M",
 		.help = "Free space below which new mail is refused for now (452); reading and "
 			"deleting go on."),
+	ROW("gc_wait", CONF_DURATION, gc_wait_us, .min = 1, .max = 7 * 86400, .def = "5m",
+		.help = "How long the octets of a deleted message stay, so that a client that is "
+			"still fetching it gets all of it; the room is free after that."),
 	ROW("audit_keep", CONF_DURATION, audit_keep_us, .min = 3600, .max = 3650 * 86400,
 		.def = "30d", .help = "How long the reasons for every message are kept."),
 	ROW("audit_max", CONF_SIZE, audit_max, .min = 1024 * 1024, .max = UINT64_C(1) << 40,
@@ -54,6 +58,8 @@ struct writer {
 
 static struct metric ops_total = {
 	.name = "store_operations_total", .help = "Operations applied or refused."};
+static struct metric deleted_total = {.name = "store_deleted_objects_total",
+	.help = "Deleted messages whose octets are gone, too."};
 static struct metric commits_total = {
 	.name = "store_commits_total", .help = "Transactions committed."};
 
@@ -162,18 +168,23 @@ static void maintain(struct timer *t)
 {
 	struct writer *w = container_of(t, struct writer, maintain);
 	struct maintain_limits limits = {conf(w)->audit_keep_us, conf(w)->audit_max};
-	int rc = store_maintain(w->store, &limits, loop_now_us(w->role->loop));
+	uint64_t deleted = 0;
+	int rc = store_maintain(w->store, &limits, loop_now_us(w->role->loop), &deleted);
 	check_broken(w);
+	metric_add(&deleted_total, deleted);
+	if (deleted) { log_event(LOG_DEBUG, &w->log, "housekeeping", "deleted=%" PRIu64, deleted); }
 	if (rc < 0) {
 		log_event(LOG_ERROR, &w->log, "housekeeping failed", "reason=%s", err_name(rc));
 	}
-	timer_start(w->role->loop, t, rc == 1 ? SECOND_US / 20 : MAINTAIN_S * SECOND_US, maintain);
+	int64_t pause_us = MIN(MAINTAIN_S * SECOND_US, conf(w)->gc_wait_us);
+	timer_start(w->role->loop, t, rc == 1 ? SECOND_US / 20 : pause_us, maintain);
 }
 
 static void reload(struct role *r)
 {
 	struct writer *w = r->state;
 	w->store->disk_floor = conf(w)->disk_floor;
+	w->store->gc_wait_us = conf(w)->gc_wait_us;
 	w->store->disk_checked = -1;
 }
 
@@ -188,8 +199,10 @@ static int start(struct role *r, struct err *e)
 	r->state = w;
 	metric_register(&ops_total);
 	metric_register(&commits_total);
+	metric_register(&deleted_total);
 	reload(r);
-	timer_start(r->loop, &w->maintain, MAINTAIN_S * SECOND_US, maintain);
+	/* at once: one that never lives long would never clean up */
+	timer_start(r->loop, &w->maintain, 0, maintain);
 	return 0;
 }
 

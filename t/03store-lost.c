@@ -358,7 +358,7 @@ static void maintain(struct house *h)
 	struct maintain_limits limits = {INT64_MAX / 4, UINT64_MAX};
 	int rc;
 	do {
-		rc = store_maintain(h->fx.s, &limits, INT64_MAX / 2);
+		rc = store_maintain(h->fx.s, &limits, INT64_MAX / 2, NULL);
 	} while (rc == 1);
 	CHECK_INT(rc, 0);
 }

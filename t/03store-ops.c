@@ -1019,7 +1019,7 @@ static void maintain(struct fixture *f, const struct maintain_limits *limits, in
 {
 	int rc;
 	do {
-		rc = store_maintain(f->s, limits, now_us);
+		rc = store_maintain(f->s, limits, now_us, NULL);
 	} while (rc == 1);
 	CHECK_INT(rc, 0);
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """kill -9 of the store and of everything, over and over, under deliveries, submissions, appends, flag changes, copies,
-moves and expunges. After each death everything that was acknowledged is there, once; what had no answer is there wholly
+moves, expunges and gc of what was expunged. After each death everything that was acknowledged is there, once; what had no answer is there wholly
 or not at all; fsck finds nothing; UIDs and mod-sequences only grow (t/crash.py).
 
 A store that has lived through LIFE rounds is drained, looked at for the last time and followed by a new one: what is
@@ -28,8 +28,9 @@ SEED = int(os.environ.get("POSTHOUSE_SEED", "20260721"))
 ROUNDS = int(os.environ.get("POSTHOUSE_ROUNDS", "210" if "CI" in os.environ else "40"))
 LIFE = 35
 USERS = {f"{u}@example.test": "secret" for u in ("box1", "box2", "in1", "in2", "out")}
-# Where a store dies exactly: before a commit, and after it but before anyone is told.
+# Where a store dies exactly: before a commit, after it but before anyone is told, and while it deletes rows.
 POINTS = ("store.commit", "store.committed")
+DELETING = "store.del"  # in gc at its start as well: a new one would die there again and again
 NO_LEAK_CHECK = {"ASAN_OPTIONS": "detect_leaks=0"}
 
 
@@ -38,12 +39,12 @@ class House:
 
     def __init__(self, far):
         self.data = Path(tempfile.mkdtemp(prefix="posthouse-crash-", dir=memory_disk()))
-        self.far, self.dev, self.rounds = far, None, {"store": 0, "everything": 0}
+        self.far, self.dev, self.rounds, self.deleted = far, None, {"store": 0, "everything": 0}, 0
 
     def start(self, processes, faults=""):
         self.processes = processes
         dev = Dev("--set", "relay.retry_min=1s", "--set", "relay.retry_max=1s", "--set",
-                  "smtp.errors_max=1000", processes=processes, data=self.data,
+                  "smtp.errors_max=1000", "--set", "store.gc_wait=1s", "--set", "log_level=debug", processes=processes, data=self.data,
                   domains=["example.test"], users=USERS, route=f"{self.far.host}:{self.far.port}",
                   env={**NO_LEAK_CHECK, "POSTHOUSE_FAULTS": faults})
         self.dev = dev.start()
@@ -62,8 +63,13 @@ class House:
         back = re.findall(r"a role is back role=store pid=(\d+)\n", self.dev.stderr)
         return back and int(back[-1]) != self.killed and role_pid(self.dev, "store") == int(back[-1])
 
+    def count_deleted(self):
+        """Objects that gc has deleted for good while this server lived, however it ended."""
+        self.deleted += sum(map(int, re.findall(r" store housekeeping deleted=(\d+)\n", self.dev.stderr)))
+
     def kill_everything(self):
         self.dev.kill()
+        self.count_deleted()
         check(not SANITIZER.search(self.dev.stderr), f"sanitizer report:\n{self.dev.stderr[-8000:]}")
         self.rounds["everything"] += 1
 
@@ -137,7 +143,7 @@ class Run:
         self.house.fsck()
 
     def life_in_one_process(self):
-        point = f"{self.rng.choice(POINTS)}:{self.rng.randrange(1, 60)}:kill" if self.rng.random() < 0.5 else ""
+        point = f"{self.rng.choice((*POINTS, DELETING))}:{self.rng.randrange(1, 60)}:kill" if self.rng.random() < 0.5 else ""
         try:
             self.house.start(False, point)
         except RuntimeError:    # it died before it was ready: as good a moment as any
@@ -167,6 +173,7 @@ class Run:
         wait_for(lambda: not self.house.queue(), "the queue to be empty", 60, 0.1)
         self.verify()
         status = self.house.dev.stop()
+        self.house.count_deleted()
         self.house.dev.check(status)
         self.house.fsck()
 
@@ -200,6 +207,8 @@ def main():
     ok(not why, f"{deaths['store']} deaths of the store, {deaths['everything']} of everything: all acknowledged is there "
        "once, nothing half done, fsck finds nothing, in the end everything submitted arrives", why)
     ok(why or sum(deaths.values()) >= ROUNDS, "enough of them")
+    deleted = sum(run.house.deleted for run in runs)
+    ok(why or deleted > ROUNDS, f"gc deleted {deleted} objects between the deaths")
     twice = len(arrived) - len(set(arrived))
     ok(twice <= sum(deaths.values()), f"{twice} of {len(arrived)} relayed twice: their results died with the store")
     for same in zip(*(run.workers for run in runs)):

@@ -169,7 +169,7 @@ static int tidy(void)
 {
 	struct maintain_limits limits = {INT64_MAX / 2, UINT64_MAX};
 	int rc;
-	while ((rc = store_maintain(f.s, &limits, INT64_MAX / 4)) == 1) {}
+	while ((rc = store_maintain(f.s, &limits, INT64_MAX / 4, NULL)) == 1) {}
 	return rc;
 }
 

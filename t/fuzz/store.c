@@ -468,7 +468,7 @@ static void maintain(void)
 	const struct maintain_limits limits = {.audit_keep_us = SECOND_US, .audit_max = 1 << 20};
 	int rc = 1;
 	for (unsigned i = 0; rc == 1; i++) {
-		rc = store_maintain(fx.s, &limits, 4 * now_us);
+		rc = store_maintain(fx.s, &limits, 4 * now_us, NULL);
 		assert(i < STEPS_MAX);
 	}
 }
