@@ -12,7 +12,6 @@
 #include "lib/conn_private.h"
 #include "lib/fault.h"
 #include "lib/loop_private.h"
-#include "lib/tls_private.h"
 
 static const int64_t HANDSHAKE_US = 15 * SECOND_US, CONNECT_US = 30 * SECOND_US,
 		     FLUSH_US = 10 * SECOND_US, LINGER_US = 2 * SECOND_US;
@@ -361,9 +360,7 @@ int conn_start_tls(struct conn *c, struct task *t, struct tls_ctx *ctx, struct s
 		return ERR_CLOSED;
 	}
 	c->tls = tls_get(ctx);
-	c->ssl = tls_ssl_new(ctx, c->fd, c->server, sni);
-	if (!c->ssl) { abort(); }
-	c->io = &conn_tls_io;
+	conn_tls_attach(c, sni);
 	c->phase = HANDSHAKING;
 	conn_deadline(c, HANDSHAKE_US);
 	handshake(c);

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include "lib/conn_private.h"
+#include "lib/tls_private.h"
 
 enum { SEND_MOST = 256 * 1024, TLS_RECORD = 16 * 1024 };
 
@@ -40,7 +41,63 @@ static void raw_shut(struct conn *c)
 
 const struct conn_io conn_raw_io = {raw_read, raw_write, raw_pending, raw_shut};
 
+/* --- the socket below TLS --- */
+
+/* OpenSSL's own would tell TCP to send every record at once. */
+static int bio_write(BIO *b, const char *p, int n)
+{
+	struct conn *c = BIO_get_data(b);
+	ssize_t put = send(c->fd, p, (size_t)n, MSG_NOSIGNAL | (c->more ? MSG_MORE : 0));
+	BIO_clear_retry_flags(b);
+	if (put < 0 && conn_io_error() == IO_AGAIN) { BIO_set_retry_write(b); }
+	return (int)put;
+}
+
+static int bio_read(BIO *b, char *p, int n)
+{
+	struct conn *c = BIO_get_data(b);
+	ssize_t got = recv(c->fd, p, (size_t)n, 0);
+	BIO_clear_retry_flags(b);
+	if (got < 0 && conn_io_error() == IO_AGAIN) { BIO_set_retry_read(b); }
+	if (got == 0) { BIO_set_flags(b, BIO_FLAGS_IN_EOF); }
+	return (int)got;
+}
+
+static long bio_ctrl(BIO *b, int what, long n, void *p)
+{
+	(void)n, (void)p;
+	switch (what) {
+	case BIO_CTRL_FLUSH: return 1;
+	case BIO_CTRL_EOF: return BIO_test_flags(b, BIO_FLAGS_IN_EOF) != 0;
+	default: return 0;
+	}
+}
+
+/* One for the process, never freed. */
+static const BIO_METHOD *bio_method(void)
+{
+	static BIO_METHOD *m;
+	if (m) { return m; }
+	m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "connection");
+	if (!m) { abort(); }
+	BIO_meth_set_write(m, bio_write);
+	BIO_meth_set_read(m, bio_read);
+	BIO_meth_set_ctrl(m, bio_ctrl);
+	return m;
+}
+
 /* --- TLS --- */
+
+void conn_tls_attach(struct conn *c, struct str sni)
+{
+	BIO *bio = BIO_new(bio_method());
+	c->ssl = tls_ssl_new(c->tls, c->server, sni);
+	if (!bio || !c->ssl) { abort(); }
+	BIO_set_data(bio, c);
+	BIO_set_init(bio, 1);
+	SSL_set_bio(c->ssl, bio, bio);
+	c->io = &conn_tls_io;
+}
 
 static ssize_t tls_error(struct conn *c, int rc)
 {
@@ -73,9 +130,10 @@ static ssize_t tls_read(struct conn *c, char *p, size_t n)
  * places. */
 static ssize_t tls_write(struct conn *c, struct str s, bool more)
 {
-	(void)more; /* every record goes out by itself */
 	tls_begin(c);
+	c->more = more || s.n > TLS_RECORD;
 	int put = SSL_write(c->ssl, s.p, (int)MIN(s.n, (size_t)TLS_RECORD));
+	c->more = false; /* what TLS says of itself goes out at once */
 	return put > 0 ? put : tls_error(c, put);
 }
 

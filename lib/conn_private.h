@@ -41,6 +41,7 @@ struct conn {
 	bool mute;              /* the peer takes nothing any more: output is dropped */
 	bool expired;           /* the deadline passed while the task waited for something else */
 	bool wants_read, wants_write; /* what TLS needs to get on */
+	bool more;                    /* the record that TLS is writing is not the last one */
 	struct watch watch;
 	struct timer deadline;
 	struct net_addr peer, local;
@@ -50,5 +51,7 @@ extern const struct conn_io conn_raw_io, conn_tls_io;
 
 /* IO_AGAIN or IO_FAILED, by errno. */
 ssize_t conn_io_error(void);
+/* Begin TLS: gives the connection its `ssl`. */
+void conn_tls_attach(struct conn *c, struct str sni);
 /* Go on with the TLS handshake: 0 when it is over, or IO_*. */
 ssize_t conn_tls_shake(struct conn *c);

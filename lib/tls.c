@@ -155,12 +155,11 @@ void tls_share_tickets(struct tls_ctx *to, const struct tls_ctx *from)
 	wipe(keys, sizeof keys);
 }
 
-SSL *tls_ssl_new(struct tls_ctx *c, int fd, bool server, struct str sni)
+SSL *tls_ssl_new(struct tls_ctx *c, bool server, struct str sni)
 {
 	SSL *ssl = SSL_new(c->ssl);
 	struct net_addr literal;
 	if (!ssl) { return NULL; }
-	SSL_set_fd(ssl, fd);
 	if (server) {
 		SSL_set_accept_state(ssl);
 		return ssl;

@@ -5,6 +5,6 @@
 
 #include "lib/tls.h"
 
-/* A fresh SSL on `fd`. `sni`: for clients the name to send and, when the context verifies, to
- * match. NULL: out of memory. */
-SSL *tls_ssl_new(struct tls_ctx *c, int fd, bool server, struct str sni);
+/* A fresh SSL, still without BIOs. `sni`: for clients the name to send and, when the context
+ * verifies, to match. NULL: out of memory. */
+SSL *tls_ssl_new(struct tls_ctx *c, bool server, struct str sni);
