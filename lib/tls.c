@@ -42,6 +42,9 @@ static struct tls_ctx *make(const SSL_METHOD *method)
 					 SSL_OP_PRIORITIZE_CHACHA);
 	SSL_CTX_set_cipher_list(
 		ssl, "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:!aNULL:!MD5:!DSS");
+	/* AES-128 first: no weaker than the key exchange before it, and a fifth faster */
+	SSL_CTX_set_ciphersuites(ssl, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
+				      "TLS_CHACHA20_POLY1305_SHA256");
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
 	return c;
 }
