@@ -104,20 +104,25 @@ static enum step put_nil(struct fetch *f)
 	return STEP_MORE;
 }
 
-/* What cannot be read is not answered with anything that a client might keep: the UID stands in its
-   place, and the command ends with NO. */
-static enum step put_damaged(struct fetch *f, int rc)
+/* What cannot be answered is not answered with anything that a client might keep: the UID stands in
+   its place, and the command ends with NO. */
+static enum step put_uid_instead(struct fetch *f)
 {
 	struct buf *out = session_out(f->s);
+	buf_str(out, STR("UID "));
+	buf_u64(out, f->msg.uid);
+	item_done(f);
+	return STEP_MORE;
+}
+
+static enum step put_damaged(struct fetch *f, int rc)
+{
 	if (!f->damaged) {
 		log_event(LOG_ERROR, &f->s->log, "fetch-damaged", "uid=%u oid=%llu reason=%s",
 			f->msg.uid, (unsigned long long)f->msg.oid, err_name(rc));
 	}
 	f->damaged = true;
-	buf_str(out, STR("UID "));
-	buf_u64(out, f->msg.uid);
-	item_done(f);
-	return STEP_MORE;
+	return put_uid_instead(f);
 }
 
 static void put_literal(struct fetch *f, const char *open, uint64_t len)
@@ -234,18 +239,32 @@ static enum transfer leaf_transfer(const struct mimerec *rec, ptrdiff_t part)
 	return leaf ? (enum transfer)p->transfer : TRANSFER_NONE;
 }
 
+/* RFC 9051 9: a number, where BINARY may say NIL. A part that is not there has no octets. */
+static enum step put_size(struct fetch *f, uint64_t size)
+{
+	struct buf *out = session_out(f->s);
+	buf_str(out, f->item->label);
+	buf_chr(out, ' ');
+	buf_u64(out, size);
+	item_done(f);
+	return STEP_MORE;
+}
+
 static enum step start_binary(struct fetch *f)
 {
+	bool sized = f->item->kind == FETCH_BINARY_SIZE;
 	const struct section *sec = f->item->section;
 	const struct mimerec *rec = record(f);
 	struct extent in;
 	if (!rec) { return put_damaged(f, ERR_DAMAGED); }
-	if (!section_extent(rec, sec, f->msg.prefix.n, f->msg.size, &in)) { return put_nil(f); }
+	if (!section_extent(rec, sec, f->msg.prefix.n, f->msg.size, &in)) {
+		return sized ? put_size(f, 0) : put_nil(f);
+	}
 	enum transfer kind =
 		sec->path_n ? leaf_transfer(rec, section_part(rec, sec)) : TRANSFER_NONE;
 	if (kind == TRANSFER_UNKNOWN) {
 		f->unknown_cte = true;
-		return put_nil(f);
+		return sized ? put_uid_instead(f) : put_nil(f);
 	}
 	f->binary = (struct binary){.in = in, .kind = kind};
 	f->phase = ITEM_MEASURE;
@@ -255,14 +274,7 @@ static enum step start_binary(struct fetch *f)
 static enum step measured(struct fetch *f)
 {
 	struct binary *b = &f->binary;
-	if (f->item->kind == FETCH_BINARY_SIZE) {
-		struct buf *out = session_out(f->s);
-		buf_str(out, f->item->label);
-		buf_chr(out, ' ');
-		buf_u64(out, b->size);
-		item_done(f);
-		return STEP_MORE;
-	}
+	if (f->item->kind == FETCH_BINARY_SIZE) { return put_size(f, b->size); }
 	const char *open = b->nul ? " ~{" : " {";
 	struct extent want = extent_partial((struct extent){0, b->size}, f->item);
 	if (b->kind == TRANSFER_NONE) {
