@@ -88,15 +88,15 @@ static void mailbox_news(struct imap_server *server, const struct news_mbox *new
 	}
 }
 
-/* Sessions of an account that was removed or disabled end. */
-static void account_news(struct imap_server *server, const struct news_acct *news)
+/* Sessions of accounts that were removed or disabled end. `aid` 0: look at all. */
+static void end_closed(struct imap_server *server, uint32_t aid)
 {
 	struct snap sn;
 	struct acct acct;
 	if (snap_begin(server->role->store, &sn) < 0) { return; }
 	list_each(node, &server->sessions) {
 		struct session *s = list_entry(node, struct session, node);
-		if (!s->aid || (news->aid && news->aid != s->aid)) { continue; }
+		if (!s->aid || (aid && aid != s->aid)) { continue; }
 		int rc = snap_acct(&sn, s->aid, &acct);
 		if (rc == ERR_GONE || (rc == 0 && acct.disabled)) {
 			imap_session_bye(s, "The account is closed");
@@ -108,7 +108,7 @@ static void account_news(struct imap_server *server, const struct news_acct *new
 static void imap_handle(struct role *r, struct link_msg *m)
 {
 	if (m->type == &NEWS_MBOX) { mailbox_news(r->state, m->request); }
-	if (m->type == &NEWS_ACCT) { account_news(r->state, m->request); }
+	if (m->type == &NEWS_ACCT) { end_closed(r->state, ((struct news_acct *)m->request)->aid); }
 }
 
 /* While the store was away, its news went nowhere. */
@@ -117,6 +117,7 @@ static void imap_peer_changed(struct role *r, enum role_id id)
 	struct imap_server *sv = r->state;
 	if (id != ROLE_STORE || !r->peer[id]) { return; }
 	list_each(node, &sv->sessions) { tell(list_entry(node, struct session, node)); }
+	end_closed(sv, 0);
 }
 
 /* --- the role --- */

@@ -12,6 +12,7 @@ struct news {
 	struct news_mbox_item *mboxes;
 	size_t mboxes_n, cap;
 	bool accounts, queue;
+	bool closed; /* accounts were disabled or removed */
 };
 void news_reset(struct news *n);
 void news_fini(struct news *n);

@@ -67,6 +67,7 @@ int apply_acct_set(struct apply *ap, const void *request, void *reply)
 	if (op->what & ACCT_SET_QUOTA) { ac.quota_bytes = op->quota_bytes; }
 	if (op->what & ACCT_SET_DISABLED) { ac.disabled = op->disabled; }
 	ap->news->accounts = true;
+	ap->news->closed |= ac.disabled;
 	return ap_put(ap, TB_ACCT, &k, &ac, 0);
 }
 
@@ -84,7 +85,7 @@ int apply_acct_del(struct apply *ap, const void *request, void *reply)
 	if (rc == 0) { rc = ap_del_prefix(ap, TB_THREAD, &k); }
 	if (rc == 0) { rc = ap_del(ap, TB_ADDR, &addr); }
 	if (rc == 0) { rc = ap_del(ap, TB_ACCT, &k); }
-	ap->news->accounts = true;
+	ap->news->accounts = ap->news->closed = true;
 	return rc;
 }
 

@@ -115,7 +115,7 @@ int store_apply(struct store *s, const struct msg_type *type, const void *reques
 void news_reset(struct news *n)
 {
 	n->mboxes_n = 0;
-	n->accounts = n->queue = false;
+	n->accounts = n->closed = n->queue = false;
 }
 
 void news_fini(struct news *n)

@@ -319,7 +319,8 @@ struct news_mbox {
 	struct news_mbox_item *items;
 	uint32_t items_n;
 };
-struct news_acct {    /* accounts, addresses or domains changed: drop what was cached */
+struct news_acct {    /* to auth: accounts, addresses or domains changed, drop what was cached;
+			 to imap: accounts were disabled or removed, end their sessions */
 	uint32_t aid; /* 0 = all */
 };
 struct news_queue { /* something new is due or was edited */

@@ -77,10 +77,9 @@ static void publish(struct writer *w)
 		struct news_mbox msg = {n->mboxes, (uint32_t)n->mboxes_n};
 		link_send(imap, &NEWS_MBOX, &msg, NULL, 0);
 	}
-	if (n->accounts && auth) {
-		struct news_acct msg = {0};
-		link_send(auth, &NEWS_ACCT, &msg, NULL, 0);
-	}
+	struct news_acct all = {0};
+	if (n->accounts && auth) { link_send(auth, &NEWS_ACCT, &all, NULL, 0); }
+	if (n->closed && imap) { link_send(imap, &NEWS_ACCT, &all, NULL, 0); }
 	if (n->queue && relay) {
 		struct news_queue msg = {0};
 		link_send(relay, &NEWS_QUEUE, &msg, NULL, 0);

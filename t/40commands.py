@@ -294,6 +294,10 @@ def test_changes_are_seen(processes):
         imap_login(dev, "new@example.test", "one").logout()
         posthouse("user", "passwd", "new@example.test", "--password", "two", *where)
         imap_login(dev, "new@example.test", "two").logout()
+        idle = imap_login(dev, "new@example.test", "two")
+        idle.select()
+        idle.send(b"x IDLE\r\n")
+        idle.readline()
         for password, disabled in (("one", False), ("two", True)):
             if disabled:
                 posthouse("user", "disable", "new@example.test", *where)
@@ -302,6 +306,7 @@ def test_changes_are_seen(processes):
                 ok(False, f"logging in with {password}, disabled: {disabled}")
             except Exception as e:
                 ok("AUTHENTICATIONFAILED" in str(e), f"the password {password} is refused, disabled: {disabled}", e)
+        ok(re.search(rb"\* BYE .*closed", idle.file.read()), "the session of an account that is disabled ends")
         posthouse("alias", "add", "all@example.test", USER, "new@example.test", *where)
         smtp_send(dev, "a@far.test", ["all@example.test"], MAIL)
         is_equal(len(wait_messages(dev, USER, 1)), 1, "an alias added while the server runs")
