@@ -310,7 +310,7 @@ static int configure(struct trial *t, struct err *e)
 	return rc;
 }
 
-static int start_roles(struct trial *t, struct err *e)
+static void init_roles(struct trial *t)
 {
 	struct runner *both[] = {&t->auth, &t->mx};
 	runner_init(&t->auth, &auth_role, t->loop, t->admin->conf);
@@ -319,6 +319,10 @@ static int start_roles(struct trial *t, struct err *e)
 		both[i]->ended = on_role_ended;
 		both[i]->ctx = t;
 	}
+}
+
+static int start_roles(struct trial *t, struct err *e)
+{
 	t->auth.role.store = t->admin->store;
 	t->mx.role.secrets = &t->zone;
 	t->mx.role.secrets_n = t->zone.name.n > 0;
@@ -389,7 +393,8 @@ static int begin(struct trial *t, const struct net_addr *client)
 	int rc = configure(t, &e);
 	if (rc == 0) { rc = start_roles(t, &e); }
 	if (rc == 0) { rc = start_client(t, client, &e); }
-	return rc == 0 ? 0 : command_fail(t->admin->command, EX_CONFIG, "%s", e.text);
+	int status = rc == ERR_SYNTAX || rc == ERR_LIMIT ? EX_USAGE : EX_CONFIG;
+	return rc == 0 ? 0 : command_fail(t->admin->command, status, "%s", e.text);
 }
 
 int what_if_run(struct admin *a, const struct what_if *w)
@@ -397,11 +402,12 @@ int what_if_run(struct admin *a, const struct what_if *w)
 	struct net_addr client;
 	struct trial t = {.admin = a, .what = w, .loop = loop_new()};
 	int status = 0;
-	if (!w->ip || net_addr_parse(str_of(w->ip), 0, &client) < 0) {
+	init_roles(&t); /* end() takes them down, whatever comes between */
+	if (!w->ip || !w->to) {
 		status = command_fail(
-			a->command, EX_USAGE, "--what-if needs --ip ADDRESS, and --to ADDRESS");
-	} else if (!w->to) {
-		status = command_fail(a->command, EX_USAGE, "--what-if needs --to ADDRESS");
+			a->command, EX_USAGE, "--what-if needs --ip ADDRESS and --to ADDRESS");
+	} else if (net_addr_parse(str_of(w->ip), 0, &client) < 0) {
+		status = bad_option(&t, "ip", w->ip);
 	}
 	log_set_level(LOG_ERROR);
 	if (status == 0) { status = make_lines(&t, &client); }

@@ -326,7 +326,8 @@ def test_proxy(folder):
 # --- trying ------------------------------------------------------------------------------------------------------
 
 def test_what_if(folder):
-    data, zone, file = Path(folder) / "data", Path(folder) / "zone", Path(folder) / "message"
+    folder = Path(folder)
+    data, zone, file = folder / "data", folder / "zone", folder / "message"
     zone.write_text(ZONE)
     with Dev("--dns-zone", zone, data=data, users={USER: "secret"}, domains=["example.test"]) as dev:
         smtp_send(dev, "a@none.test", [USER], message("a@none.test"))
@@ -352,6 +353,16 @@ def test_what_if(folder):
     ok("550 5.1.1 " in text, "an unknown recipient", text)
     text = try_it("--ip", GOOD, "--from", "a@pass.test", "--set", "policy.from=off", "--set", "policy.dmarc=off")
     ok(re.search(r"(?m)^    dmarc +pass", text), "what is off is still told", text)
+    to = ["--to", USER]
+    for args, status, why in (
+            (to, 64, "needs --ip ADDRESS and --to"), (["--ip", BAD], 64, "needs --ip ADDRESS and --to"),
+            ([*to, "--ip", "x"], 64, "--ip x: not valid"), ([*to, "--ip", BAD, "--helo", "a\nb"], 64, "--helo a\nb: not valid"),
+            ([*to, "--ip", BAD, folder / "no"], 66, "/no: No such file"), ([*to, "--ip", BAD, "--set", "foo"], 64, "SECTION.KEY=VALUE"),
+            ([*to, "--ip", BAD, "--set", "smtp.errors_max=0"], 64, "smtp.errors_max: "),
+            ([*to, "--ip", BAD, "--dns-zone", folder / "no"], 78, "/no: No such file")):
+        run = subprocess.run([binary(), "explain", "--what-if", "--data", data, *args], capture_output=True, timeout=120)
+        is_equal((run.returncode, run.stderr.decode()[:19], why in run.stderr.decode()), (status, "posthouse explain: ", True),
+                 f"what if {' '.join(map(str, args))}: told")
     is_equal(hashlib.sha256((data / "data.mdb").read_bytes()).hexdigest(), before, "the store is as it was")
 
 
