@@ -102,7 +102,7 @@ struct matcher {
 	bool in_part;
 	uint64_t at; /* octets of its body that were read */
 	struct transfer_decoder decoder;
-	struct buf decoded, utf8, folded, header;
+	struct buf decoded, utf8, folded, header, line;
 	struct arena addresses;
 };
 

@@ -84,11 +84,28 @@ static bool holds(const struct buf *folded, const struct search_key *k)
 	return str_find(buf_view(folded), k->text) >= 0;
 }
 
+/* Where a field was folded people see one space, whatever white space there is. */
+static struct str in_one_line(struct matcher *m, struct str value)
+{
+	if (str_chr(value, '\n') < 0) { return value; }
+	buf_reset(&m->line);
+	for (size_t i = 0; i < value.n;) {
+		size_t from = i;
+		bool fold = false;
+		for (; i < value.n && ascii_white(value.p[i]); i++) { fold |= value.p[i] == '\n'; }
+		buf_str(&m->line, fold ? STR(" ") : str_sub(value, from, i - from));
+		from = i;
+		while (i < value.n && !ascii_white(value.p[i])) { i++; }
+		buf_str(&m->line, str_sub(value, from, i - from));
+	}
+	return buf_view(&m->line);
+}
+
 static void fold_value(struct matcher *m, struct str value)
 {
 	buf_reset(&m->utf8);
 	buf_reset(&m->folded);
-	head_decode(value, &m->utf8);
+	head_decode(in_one_line(m, value), &m->utf8);
 	utf8_fold(buf_view(&m->utf8), &m->folded);
 	m->cost += (int64_t)value.n;
 }
@@ -369,6 +386,7 @@ void matcher_fini(struct matcher *m)
 	buf_fini(&m->utf8);
 	buf_fini(&m->folded);
 	buf_fini(&m->header);
+	buf_fini(&m->line);
 	arena_fini(&m->addresses);
 }
 

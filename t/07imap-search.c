@@ -185,9 +185,10 @@ static const char mail[] =
 	"From: =?iso-8859-1?Q?J=F6rg?= <joerg@example.org>\r\n"
 	"To: one@example.org,\r\n two@example.org\r\n"
 	"Cc: <three (or 3)@ (not 4) example.org>, Four <four@example.org>\r\n"
-	"Subject: =?utf-8?B?R3LDvMOfZQ==?= and more\r\n"
+	"Subject: =?utf-8?B?R3LDvMOfZQ==?=\r\n\tand more\r\n"
 	"Date: Tue, 3 Nov 2026 23:30:00 -0500\r\n"
 	"X-Cold: Frozen Value\r\n"
+	"X-Folded: one\r\n\ttwo \r\n  \r\n three\r\n"
 	"MIME-Version: 1.0\r\n"
 	"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
 	"preamble word\r\n--b\r\n"
@@ -249,6 +250,8 @@ static const struct match_case matches[] = {
 	{"BCC \"\"", false},
 	{"HEADER X-Cold \"frozen v\"", true},
 	{"HEADER X-Cold thawed", false},
+	{"HEADER X-Folded \"one two three\"", true},
+	{"TEXT \"one two three\"", true},
 	{"HEADER X-None \"\"", false},
 	{"HEADER Delivered-To someone", true},
 	{"BODY \"stra\303\237e\"", true},
