@@ -4,7 +4,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { SIZE_MAX_OCTETS = 8192, TEXT_MAX = 450 };
+enum {
+	SIZE_MAX_OCTETS = 8192,
+	LOCAL_MAX = 1024, /* more than a path may have (RFC 5321 4.5.3.1.3) */
+	TEXT_MAX = 450
+};
 
 static void expand(struct str spec, const struct spf_vars *v)
 {
@@ -38,6 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2 || size > SIZE_MAX_OCTETS) { return 0; }
 	struct str local, record = str_make(data + 1, size - 1), term;
 	str_cut(&record, '\n', &local);
+	local = str_sub(local, 0, LOCAL_MAX);
 	struct spf_vars v = {.sender = local,
 		.local = local,
 		.sender_domain = STR("example.org"),
