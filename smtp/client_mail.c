@@ -2,6 +2,7 @@
    the store; a code counts for a recipient when the reply to RCPT refused it or the reply to the
    whole message was read. */
 #include "smtp/client_private.h"
+#include "smtp/orcpt.h"
 
 /* RFC 5321 4.5.3.2 */
 static const int64_t DATA_US = 120 * SECOND_US, BLOCK_US = 180 * SECOND_US,
@@ -185,10 +186,12 @@ static void put_rcpt(struct client *c, const struct client_rcpt *r)
 	struct buf *out = conn_out(c->task.conn);
 	buf_fmt(out, "RCPT TO:<%.*s>", STR_ARG(r->rcpt));
 	if (c->offer.dsn) {
+		struct buf orcpt = {0};
 		put_notify(out, r->notify);
-		if (r->orcpt.n && (c->offer.utf8 || str_ascii(r->orcpt))) {
-			buf_fmt(out, " ORCPT=%.*s", STR_ARG(r->orcpt));
+		if (orcpt_param(r->orcpt, c->offer.utf8, &orcpt)) {
+			buf_fmt(out, " ORCPT=%.*s", (int)orcpt.n, orcpt.p);
 		}
+		buf_fini(&orcpt);
 	}
 	buf_str(out, STR("\r\n"));
 }

@@ -55,8 +55,8 @@ static bool is_hexchar(struct str s)
 	return true;
 }
 
-/* RFC 3461 4: printable ASCII but "+" and "=", or "+" and two hexadecimal digits. RFC 6533 3 lets
-   UTF-8 stand in ORCPT. */
+/* RFC 3461 4: printable ASCII but "+" and "=", or "+" and two hexadecimal digits, here UTF-8 as
+   well. */
 static bool is_xtext(struct str s, size_t max)
 {
 	if (s.n > max || !utf8_valid(s)) { return false; }
@@ -149,7 +149,7 @@ static bool set_notify(void *to, struct str value, struct arena *a)
 	return true;
 }
 
-/* addr-type ";" xtext */
+/* addr-type ";" xtext, which is ASCII but for one type (RFC 6533 3). */
 static bool set_orcpt(void *to, struct str value, struct arena *a)
 {
 	struct rcpt_args *r = to;
@@ -161,7 +161,8 @@ static bool set_orcpt(void *to, struct str value, struct arena *a)
 			return false;
 		}
 	}
-	return is_xtext(rest, COMMAND_XTEXT_MAX);
+	bool octets = str_ascii(rest) || str_ieq(type, STR("utf-8"));
+	return octets && is_xtext(rest, COMMAND_XTEXT_MAX);
 }
 
 /* --- the lines --- */

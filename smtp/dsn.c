@@ -2,10 +2,10 @@
 #include "smtp/dsn.h"
 
 #include "lib/charset.h"
-#include "lib/codec.h"
 #include "lib/date.h"
 #include "lib/net.h"
 #include "smtp/client_reply.h"
+#include "smtp/orcpt.h"
 
 static const struct {
 	const char *action, *subject, *lead;
@@ -37,19 +37,6 @@ static void put_words(struct buf *out, struct str s, bool utf8)
 static void put_text(struct buf *out, struct str s)
 {
 	put_words(out, s, true);
-}
-
-/* Parameters of SMTP are xtext, fields of a report are not (RFC 3461 6.3). */
-static void put_xtext(struct buf *out, struct str s, bool utf8)
-{
-	struct buf plain = {0};
-	for (size_t i = 0; i < s.n; i++) {
-		int c = s.p[i] == '+' ? hex_escape(str_skip(s, i)) : -1;
-		buf_chr(&plain, c >= 0 ? (char)c : s.p[i]);
-		i += c >= 0 ? 2 : 0;
-	}
-	put_words(out, buf_view(&plain), utf8);
-	buf_fini(&plain);
 }
 
 static void put_date(struct buf *out, const char *field, int64_t us)
@@ -102,27 +89,6 @@ static void put_human(const struct dsn *d, struct buf *out)
 	}
 }
 
-/* The code point of a UTF-8 sequence of n octets. */
-static uint32_t code_point(struct str s, size_t n)
-{
-	uint32_t c = n == 1 ? (unsigned char)s.p[0] : (unsigned char)s.p[0] & (0xffu >> (n + 1));
-	for (size_t i = 1; i < n; i++) { c = c << 6 | ((unsigned char)s.p[i] & 0x3f); }
-	return c;
-}
-
-/* An address beyond ASCII for whoever reads ASCII only: utf-8-addr-xtext (RFC 6533 3). */
-static void put_embedded(struct str address, struct buf *out)
-{
-	for (size_t n; (n = utf8_len(address)) > 0; address = str_skip(address, n)) {
-		uint32_t c = code_point(address, n);
-		if (c > ' ' && c < 127 && c != '\\' && c != '+' && c != '=') {
-			buf_chr(out, (char)c);
-		} else {
-			buf_fmt(out, "\\x{%02X}", c);
-		}
-	}
-}
-
 /* RFC 6533 4.1: only what is beyond ASCII is of type utf-8. */
 static void put_recipient_address(struct str address, bool utf8, struct buf *out)
 {
@@ -131,7 +97,7 @@ static void put_recipient_address(struct str address, bool utf8, struct buf *out
 	if (ascii || utf8) {
 		put_words(out, address, utf8);
 	} else {
-		put_embedded(address, out);
+		utf8_addr_xtext(address, out);
 	}
 	buf_str(out, STR("\r\n"));
 }
@@ -151,9 +117,12 @@ static void put_recipient(const struct dsn *d, const struct dsn_rcpt *r, struct 
 {
 	buf_str(out, STR("\r\n"));
 	if (r->orcpt.n) {
+		struct buf value = {0};
+		orcpt_field(r->orcpt, d->utf8, &value);
 		buf_str(out, STR("Original-Recipient: "));
-		put_xtext(out, r->orcpt, d->utf8);
+		put_words(out, buf_view(&value), d->utf8);
 		buf_str(out, STR("\r\n"));
+		buf_fini(&value);
 	}
 	put_recipient_address(r->rcpt, d->utf8, out);
 	buf_fmt(out, "Action: %s\r\nStatus: ", WORDS[r->action].action);
@@ -175,9 +144,12 @@ static void put_status_part(const struct dsn *d, struct buf *out)
 	put_text(out, d->hostname);
 	buf_str(out, STR("\r\n"));
 	if (d->envid.n) {
+		struct buf value = {0};
+		xtext_decode(d->envid, &value);
 		buf_str(out, STR("Original-Envelope-Id: "));
-		put_xtext(out, d->envid, d->utf8);
+		put_words(out, buf_view(&value), d->utf8);
 		buf_str(out, STR("\r\n"));
+		buf_fini(&value);
 	}
 	put_date(out, "Arrival-Date", d->arrived_us);
 	for (size_t i = 0; i < d->rcpts_n; i++) { put_recipient(d, &d->rcpts[i], out); }

@@ -7,7 +7,7 @@
 enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_RELAYED, DSN_DELIVERED };
 
 struct dsn_rcpt {
-	struct str rcpt, orcpt; /* `orcpt` as in the command: its xtext is decoded here */
+	struct str rcpt, orcpt; /* `orcpt` as in the command: decoded here */
 	enum dsn_action action;
 	bool expired;           /* failed for want of a final answer */
 	struct str status;      /* "5.1.1" */

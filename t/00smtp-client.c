@@ -3,6 +3,7 @@
 
 #include "smtp/client.h"
 #include "smtp/dsn.h"
+#include "smtp/orcpt.h"
 
 static int feed(struct client_reply *r, const char *const *lines)
 {
@@ -152,14 +153,64 @@ static void test_dsn(void)
 	CHECK(has(&out, "Content-Type: text/rfc822-headers\r\n"));
 	CHECK(!has(&out, "\nEvil:"));
 	CHECK(str_ends(buf_view(&out), STR("\r\n--=_b--\r\n")));
+	rcpts[0].orcpt = STR("utf-8;\\x{FC}\\x{0A}@b.example");
 	rcpts[0].rcpt = STR("\xc3\xbc+\xf0\x9f\x93\xaf@b.example");
 	buf_reset(&out);
 	dsn_head(&d, &out); /* to a sender who reads ASCII only */
-	CHECK(has(&out, "\r\nFinal-Recipient: utf-8;\\x{FC}\\x{2B}\\x{1F4EF}@b.example\r\n"));
+	CHECK(has(&out, "\r\nOriginal-Recipient: utf-8;\\x{FC}\\x{0A}@b.example\r\n"
+			"Final-Recipient: utf-8;\\x{FC}\\x{2B}\\x{1F4EF}@b.example\r\n"));
 	d.utf8 = true;
 	buf_reset(&out);
 	dsn_head(&d, &out);
-	CHECK(has(&out, "\r\nFinal-Recipient: utf-8;\xc3\xbc+\xf0\x9f\x93\xaf@b.example\r\n"));
+	CHECK(has(&out, "\r\nOriginal-Recipient: utf-8;\xc3\xbc?@b.example\r\n"
+			"Final-Recipient: utf-8;\xc3\xbc+\xf0\x9f\x93\xaf@b.example\r\n"));
+	buf_fini(&out);
+}
+
+/* RFC 6533 3: what came, as a parameter with and without SMTPUTF8, as a field with and without. */
+static void test_orcpt(void)
+{
+	static const struct {
+		const char *in, *param8, *param7, *field8, *field7;
+	} rows[] = {
+		{"rfc822;no+2Bx@b", "rfc822;no+2Bx@b", "rfc822;no+2Bx@b", "rfc822;no+x@b",
+			"rfc822;no+x@b"},
+		{"UTF-8;\xc3\xbc@b\xe6\x97\xa5", "utf-8;\xc3\xbc@b\xe6\x97\xa5",
+			"utf-8;\\x{FC}@b\\x{65E5}", "utf-8;\xc3\xbc@b\xe6\x97\xa5",
+			"utf-8;\\x{FC}@b\\x{65E5}"},
+		{"utf-8;\\x{fc}\\x{2B}\\x{1F4EF}@b", "utf-8;\xc3\xbc\\x{2B}\xf0\x9f\x93\xaf@b",
+			"utf-8;\\x{FC}\\x{2B}\\x{1F4EF}@b", "utf-8;\xc3\xbc+\xf0\x9f\x93\xaf@b",
+			"utf-8;\\x{FC}\\x{2B}\\x{1F4EF}@b"},
+		/* of no form: no surrogates, no letters, nothing open; it stays what it is */
+		{"utf-8;\\x{D800}", "utf-8;\\x{5C}x{D800}", "utf-8;\\x{5C}x{D800}",
+			"utf-8;\\x{D800}", "utf-8;\\x{5C}x{D800}"},
+		{"utf-8;\\x{FC}\\x{41}", "utf-8;\\x{5C}x{FC}\\x{5C}x{41}",
+			"utf-8;\\x{5C}x{FC}\\x{5C}x{41}", "utf-8;\\x{FC}\\x{41}",
+			"utf-8;\\x{5C}x{FC}\\x{5C}x{41}"},
+		{"utf-8;\\x{FC", "utf-8;\\x{5C}x{FC", "utf-8;\\x{5C}x{FC", "utf-8;\\x{FC",
+			"utf-8;\\x{5C}x{FC"},
+		{"", "", "", "", ""},
+	};
+	struct buf out = {0};
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct str in = str_of(rows[i].in);
+		for (int utf8 = 0; utf8 < 2; utf8++) {
+			CHECK_INT(orcpt_param(in, utf8, &out), in.n > 0);
+			CHECK_STR(buf_view(&out), str_of(utf8 ? rows[i].param8 : rows[i].param7));
+			buf_reset(&out);
+			orcpt_field(in, utf8, &out);
+			CHECK_STR(buf_view(&out), str_of(utf8 ? rows[i].field8 : rows[i].field7));
+			buf_reset(&out);
+		}
+	}
+	struct buf longest = {0};
+	buf_str(&longest, STR("utf-8;"));
+	while (longest.n + 2 <= ORCPT_MAX) { buf_str(&longest, STR("\xc3\xbc")); }
+	CHECK(orcpt_param(buf_view(&longest), true, &out) && out.n == longest.n);
+	buf_reset(&out);
+	CHECK(!orcpt_param(buf_view(&longest), false, &out) &&
+		out.n == 0); /* it would be too long */
+	buf_fini(&longest);
 	buf_fini(&out);
 }
 
@@ -276,6 +327,7 @@ int main(int argc, char **argv)
 		{"dot-stuffing", test_stuff},
 		{"DSN status", test_dsn_status},
 		{"DSN", test_dsn},
+		{"original recipients", test_orcpt},
 		{"offers of servers", test_offer},
 		{"messages for servers", test_fit},
 		{"addresses for servers", test_address},

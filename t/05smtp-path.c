@@ -187,6 +187,8 @@ static void test_rcpt(void)
 		{"TO:<a@b> NOTIFY=", COMMAND_PARAM_BAD, 0, NULL},
 		{"TO:<a@b> NOTIFY=SUCCESS,", COMMAND_PARAM_BAD, 0, NULL},
 		{"TO:<a@b> ORCPT=rfc822", COMMAND_PARAM_BAD, 0, NULL},
+		{"TO:<a@b> ORCPT=rfc822;\xc3\xbc@c", COMMAND_PARAM_BAD, 0, NULL},
+		{"TO:<a@b> ORCPT=utf-8;\xc3\xbc@c", COMMAND_OK, 0, "utf-8;\xc3\xbc@c"},
 		{"TO:<a@b> ORCPT=;x", COMMAND_PARAM_BAD, 0, NULL},
 		{"TO:<a@b> ORCPT=rfc822;a+4", COMMAND_PARAM_BAD, 0, NULL},
 		{"TO:<a@b> SIZE=1", COMMAND_PARAM_UNKNOWN, 0, NULL},

@@ -578,6 +578,22 @@ def test_dsn():
         wait_queue(dev)
 
 
+def test_dsn_utf8():
+    """RFC 6533 3: an original recipient beyond ASCII, in the form that a host or the sender can read."""
+    words = [w for w in FakeSmtp.EXTENSIONS if w != "SMTPUTF8"]
+    for given in ("utf-8;\xfc@far.test", r"utf-8;\x{FC}@far.test"):
+        for extensions, want in ((words, r"ORCPT=utf-8;\x{FC}@far.test"), (FakeSmtp.EXTENSIONS, "ORCPT=utf-8;\xfc@far.test")):
+            with FakeSmtp(extensions=extensions) as smtp, house(*NEVER, route=f"127.0.0.1:{smtp.port}") as dev:
+                options = [] if given.isascii() else ["SMTPUTF8"]
+                send(dev, ["x@far.test"], mail("utf8"), options, [f"ORCPT={given}"])
+                is_equal(smtp.wait(1)[0].rcpt_options, [[want]], f"DSN: {given.encode()} to a host")
+                smtp.replies["RCPT"] = ["550 5.1.1 nobody"]
+                send(dev, ["x@far.test"], mail("utf8"), options, [f"ORCPT={given}"])
+                fields = wait_messages(dev, USER, 1)[0]
+                told = rb"utf-8;\x{FC}@far.test" if given.isascii() else "utf-8;\xfc@far.test".encode()
+                ok(b"\r\nOriginal-Recipient: " + told + b"\r\n" in fields, "DSN: and in the report", fields)
+
+
 def test_dsn_outside():
     """NOTIFY=SUCCESS of a sender who is not a user: told if SPF vouches for it, so that nobody forges a request."""
     def send_from(dev, sender, subject):
@@ -710,6 +726,7 @@ test_binary()
 test_return_path()
 test_expiry()
 test_dsn()
+test_dsn_utf8()
 test_dsn_outside()
 test_null_sender()
 done()
