@@ -187,6 +187,17 @@ int admin_snap(struct admin *a, struct snap *out)
 	return rc;
 }
 
+int admin_has_domain(struct admin *a, struct str domain)
+{
+	struct snap sn;
+	struct domain d;
+	int rc = admin_snap(a, &sn);
+	if (rc < 0) { return rc; }
+	rc = snap_domain(&sn, domain, &d);
+	snap_end(&sn);
+	return rc;
+}
+
 void admin_close(struct admin *a)
 {
 	link_free(a->link);

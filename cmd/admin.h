@@ -53,6 +53,8 @@ int admin_read(struct admin *a, const struct command *c, const struct admin_opti
 int admin_apply(struct admin *a, const struct msg_type *op, const void *request, void *reply);
 /* Begin reading: a snapshot of now. */
 int admin_snap(struct admin *a, struct snap *out);
+/* 0 = mail of the domain is kept here, ERR_GONE = it is not, or why that cannot be known. */
+int admin_has_domain(struct admin *a, struct str domain);
 void admin_close(struct admin *a);
 /* Read a password: from the terminal without echo (twice), or the first line of stdin. */
 int admin_password(const struct command *c, struct buf *out);

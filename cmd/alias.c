@@ -34,13 +34,7 @@ static int alias_add(struct admin *a, const char **args, int n)
 		}
 	}
 	struct str domain = str_skip(op.address, (size_t)str_rchr(op.address, '@') + 1);
-	struct snap sn;
-	struct domain d;
-	int rc = admin_snap(a, &sn);
-	if (rc == 0) {
-		rc = snap_domain(&sn, domain, &d);
-		snap_end(&sn);
-	}
+	int rc = admin_has_domain(a, domain);
 	if (rc == ERR_GONE) {
 		return command_fail(a->command, EX_DATAERR,
 			"%.*s is no local domain; make it one: posthouse domain add %.*s",

@@ -88,13 +88,7 @@ static int add(struct admin *a, const struct user *u, struct str login)
 	if (secret_of(a->command, u, &secret) < 0) { return EX_USAGE; }
 	op.secret = buf_view(&secret);
 	struct str domain = str_skip(login, (size_t)str_rchr(login, '@') + 1);
-	struct snap sn;
-	struct domain d;
-	int rc = admin_snap(a, &sn);
-	if (rc == 0) {
-		rc = snap_domain(&sn, domain, &d);
-		snap_end(&sn);
-	}
+	int rc = admin_has_domain(a, domain);
 	if (rc == ERR_GONE) { /* the first account of a domain makes it local */
 		struct op_domain_set set = {.name = domain};
 		rc = admin_apply(a, &OP_DOMAIN_SET, &set, NULL);

@@ -25,16 +25,10 @@ static const struct {
 
 void session_put(struct session *s, const char *fmt, ...)
 {
-	va_list ap, again;
+	va_list ap;
 	va_start(ap, fmt);
-	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, ap);
+	buf_vfmt(session_out(s), fmt, ap);
 	va_end(ap);
-	if (n < 0) { abort(); }
-	struct buf *out = session_out(s);
-	vsnprintf(buf_reserve(out, (size_t)n + 1), (size_t)n + 1, fmt, again);
-	va_end(again);
-	buf_grow(out, (size_t)n);
 }
 
 struct buf *session_out(struct session *s)
@@ -108,15 +102,10 @@ enum step session_no_rc(struct session *s, int rc)
 enum step session_ok_fmt(struct session *s, const char *text, const char *code_fmt, ...)
 {
 	struct buf code = {0};
-	va_list ap, again;
+	va_list ap;
 	va_start(ap, code_fmt);
-	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, code_fmt, ap);
+	buf_vfmt(&code, code_fmt, ap);
 	va_end(ap);
-	if (n < 0) { abort(); }
-	vsnprintf(buf_reserve(&code, (size_t)n + 1), (size_t)n + 1, code_fmt, again);
-	va_end(again);
-	buf_grow(&code, (size_t)n);
 	enum step want = session_ok(s, buf_cstr(&code), text);
 	buf_fini(&code);
 	return want;

@@ -2,6 +2,8 @@
    memory is out: a size that a peer controls meets its named limit before it comes here. */
 #pragma once
 
+#include <stdarg.h>
+
 #include "lib/str.h"
 
 struct buf {
@@ -27,6 +29,7 @@ void buf_chr(struct buf *b, char c);
    "?". */
 void buf_plain(struct buf *b, struct str s);
 void buf_fmt(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void buf_vfmt(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 /* Decimal digits of `v`. */
 void buf_u64(struct buf *b, uint64_t v);
 /* Drop the first `n` octets. */

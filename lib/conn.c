@@ -181,16 +181,10 @@ void conn_put(struct conn *c, struct str s)
 
 void conn_fmt(struct conn *c, const char *fmt, ...)
 {
-	va_list ap, again;
+	va_list ap;
 	va_start(ap, fmt);
-	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, ap);
+	buf_vfmt(conn_out(c), fmt, ap);
 	va_end(ap);
-	if (n < 0) { abort(); }
-	char *p = buf_reserve(conn_out(c), (size_t)n + 1);
-	vsnprintf(p, (size_t)n + 1, fmt, again);
-	va_end(again);
-	buf_grow(&c->out, (size_t)n);
 }
 
 struct buf *conn_out(struct conn *c)
