@@ -2,6 +2,7 @@
 #include "cmd/admin.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -10,8 +11,7 @@
 #include <unistd.h>
 
 #include "auth/auth.h"
-#include "cmd/cmd_conf.h"
-#include "cmd/roles.h"
+#include "cmd/plan.h"
 #include "lib/idn.h"
 #include "smtp/path.h"
 
@@ -23,9 +23,37 @@ const char *config_default(void)
 	return named && *named ? named : "/etc/posthouse.conf";
 }
 
+/* Commands and the server are started from anywhere: what a file names is meant from its folder. */
+static int complete_paths(struct conf *c, const char *config, struct err *e)
+{
+	char copy[4096], folder[4096];
+	struct buf key = {0}, value = {0};
+	snprintf(copy, sizeof copy, "%s", config);
+	int rc = path_absolute(dirname(copy), folder, sizeof folder, e);
+	for (size_t s = 0; s < conf_sections_n; s++) {
+		const struct conf_section *sec = conf_sections[s];
+		for (size_t i = 0; i < sec->n && rc == 0; i++) {
+			const struct conf_row *row = &sec->rows[i];
+			if (!row->path) { continue; }
+			struct str path;
+			memcpy(&path, (const char *)conf_get(c, sec) + row->offset, sizeof path);
+			if (path.n == 0 || path.p[0] == '/') { continue; }
+			buf_reset(&key);
+			buf_reset(&value);
+			buf_fmt(&key, "%s%s%s", sec->name, *sec->name ? "." : "", row->name);
+			buf_fmt(&value, "%s/%.*s", folder, STR_ARG(path));
+			rc = conf_set(c, buf_view(&key), buf_view(&value), e);
+		}
+	}
+	buf_fini(&key);
+	buf_fini(&value);
+	return rc;
+}
+
 int config_load(struct conf *c, const char *path, struct err *e)
 {
 	int rc = conf_load(c, path, e);
+	if (rc == 0) { rc = complete_paths(c, path, e); }
 	struct err why = *e;
 	return rc == ERR_GONE ? err_set(e, rc, "%s (posthouse init DOMAIN writes one)", why.text)
 			      : rc;

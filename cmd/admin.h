@@ -71,5 +71,6 @@ int address_normalise(struct str text, struct arena *a, struct str *out);
 /* Where the configuration is unless --config says: what POSTHOUSE_CONFIG names (the container sets
    it), else /etc/posthouse.conf. */
 const char *config_default(void);
-/* conf_load for commands: where there is no file it also tells what writes one. */
+/* conf_load for commands: relative paths in the file count from the folder that it is in; where
+   there is no file it also tells what writes one. */
 int config_load(struct conf *c, const char *path, struct err *e);

@@ -67,11 +67,13 @@ static const struct conf_row tls_rows[] = {
 		FIELD(tls_conf, certificate),
 		.max = 4095,
 		.def = "",
+		.path = true,
 		.help = "PEM file with the certificate and the chain up to the root."},
 	{.name = "key",
 		FIELD(tls_conf, key),
 		.max = 4095,
 		.def = "",
+		.path = true,
 		.help = "PEM file with its key."},
 };
 const struct conf_section tls_conf_section = {

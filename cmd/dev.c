@@ -162,18 +162,7 @@ static int configure(struct dev *d, struct err *e)
 static int make_data(struct dev *d, struct err *e)
 {
 	const char *tmp = getenv("TMPDIR");
-	if (d->data) {
-		if (d->data[0] == '/') {
-			snprintf(d->plan.data, sizeof d->plan.data, "%s", d->data);
-		} else {
-			char here[PATH_MAX / 2];
-			if (!getcwd(here, sizeof here)) {
-				return err_set(e, ERR_IO, "getcwd: %s", strerror(errno));
-			}
-			snprintf(d->plan.data, sizeof d->plan.data, "%s/%s", here, d->data);
-		}
-		return 0;
-	}
+	if (d->data) { return path_absolute(d->data, d->plan.data, sizeof d->plan.data, e); }
 	snprintf(d->plan.data, sizeof d->plan.data, "%s/posthouse-XXXXXX",
 		tmp && *tmp ? tmp : "/tmp");
 	if (!mkdtemp(d->plan.data)) {

@@ -195,7 +195,9 @@ static int fill(const struct command *c, struct work *w, const char *domain)
 	const struct init *o = w->o;
 	snprintf(w->hostname, sizeof w->hostname, "%s%.240s", o->hostname ? "" : "mail.",
 		o->hostname ? o->hostname : w->domain);
-	snprintf(w->data, sizeof w->data, "%s", o->data ? o->data : "/var/lib/posthouse");
+	struct err e = {0};
+	rc = path_absolute(o->data ? o->data : "/var/lib/posthouse", w->data, sizeof w->data, &e);
+	if (rc < 0) { return command_fail(c, command_status(rc), "%s", e.text); }
 	snprintf(w->cert, sizeof w->cert, "%s/tls.pem", w->data);
 	snprintf(w->key, sizeof w->key, "%s/tls.key", w->data);
 	snprintf(w->ca, sizeof w->ca, "%s/ca.pem", w->data);

@@ -3,7 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,6 +50,24 @@ int file_write(const char *path, struct str content, unsigned mode, struct err *
 	if (fd >= 0) { ok = close(fd) == 0 && ok; }
 	if (ok) { ok = rename(temporary, path) == 0; }
 	return ok ? 0 : err_set(e, ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
+}
+
+int path_absolute(const char *path, char *out, size_t size, struct err *e)
+{
+	char whole[PATH_MAX], above[4096], last[4096];
+	int n;
+	snprintf(above, sizeof above, "%s", path);
+	snprintf(last, sizeof last, "%s", path);
+	if (*path == '/') {
+		n = snprintf(out, size, "%s", path);
+	} else if (realpath(path, whole)) {
+		n = snprintf(out, size, "%s", whole);
+	} else if (realpath(dirname(above), whole)) {
+		n = snprintf(out, size, "%s/%s", whole, basename(last));
+	} else {
+		return err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
+	}
+	return (size_t)n < size ? 0 : err_set(e, ERR_LIMIT, "%s: too long a path", path);
 }
 
 static int load(struct str path, const char *what, struct buf *out, struct err *e)

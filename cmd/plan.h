@@ -28,6 +28,9 @@ int file_read(const char *path, struct buf *out, struct err *e);
 /* Write it at once: a temporary file in the same directory, synced, renamed. */
 int file_write(const char *path, struct str content, unsigned mode, struct err *e);
 
+/* A path from the root, of what need not be there yet; the folder that it is in must. */
+int path_absolute(const char *path, char *out, size_t size, struct err *e);
+
 /* Certificate, key and zone by the configuration. */
 int plan_load_files(struct plan *p, struct err *e);
 /* Do certificate and key work together? */

@@ -37,6 +37,7 @@ struct conf_row {
 	const char *unit;
 	const char *help; /* one sentence; the man page is checked against it */
 	const char *const *choices;
+	bool path; /* of a file or directory; in a file, a relative one is meant from its folder */
 	bool at_start; /* counts from the start only: a reload changes nothing */
 	/* Strings and items of lists: whether the text has the right form, and that form in words
 	   for the error. NULL = any text. */

@@ -25,7 +25,7 @@ static const struct conf_row rows[] = {
 			"/etc/resolv.conf."),
 	ROW("dnssec", CONF_BOOL, dnssec, .def = "yes",
 		.help = "Validate answers; without it DANE is never used."),
-	ROW("zone", CONF_STR, zone, .max = 4095, .def = "",
+	ROW("zone", CONF_STR, zone, .max = 4095, .def = "", .path = true,
 		.help = "Master file that answers every question instead of the network (tests "
 			"and dev)."),
 	ROW("timeout", CONF_DURATION, timeout_us, .min = 1, .max = 120, .def = "10s",

@@ -30,7 +30,7 @@ static const struct conf_row rows[] = {
 		.help = "Full name of this host, as it greets and signs trace lines; empty = the "
 			"system's name."),
 	ROW("data", CONF_STR, data, .min = 1, .max = 4095, .def = "/var/lib/posthouse",
-		.help = "Directory of the store and of key files.", .at_start = true),
+		.path = true, .help = "Directory of the store and of key files.", .at_start = true),
 	ROW("log_level", CONF_CHOICE, log_level, .def = "info", .choices = log_levels,
 		.help = "Least important line that is logged."),
 };

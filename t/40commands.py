@@ -482,6 +482,26 @@ def test_init():
         serve(config, data, base, password)
 
 
+def test_relative(folder):
+    """Made in one folder, used from another: what init writes down is found from everywhere, and what a file names
+    relatively is meant from where the file is."""
+    def at(where, *args):
+        p = subprocess.run([binary(), *args], cwd=where, capture_output=True, text=True, timeout=120)
+        return p.returncode, p.stdout + p.stderr
+    os.mkdir(f"{folder}/s")
+    is_equal(at(folder, "init", "rel.test", "--config", "rel.conf", "--data", "s/d8", "--user", "daemon")[0], 0, "init --data s/d8")
+    text = Path(folder, "rel.conf").read_text()
+    ok(f"data = {folder}/s/d8\n" in text and f"key = {folder}/s/d8/tls.key\n" in text, "init writes whole paths", text)
+    Path(folder, "rel.conf").write_text(text.replace(f"{folder}/s/d8", "s/d8"))
+    ok(f"{folder}/" not in Path(folder, "rel.conf").read_text(), "by hand: relative paths")
+    for where, config in ((folder, "rel.conf"), (f"{folder}/s", "../rel.conf"), ("/", f"{folder}/rel.conf")):
+        code, said = at(where, "user", "list", "--config", config)
+        ok(code == 0 and "postmaster@rel.test" in said, f"user list from {where}", said)
+        ok("ok    certificate for mail.rel.test" in at(where, "check", "--config", config)[1], f"check from {where}")
+    code, said = at(folder, "init", "rel.test", "--config", "no.conf", "--data", "no/d8")
+    ok(code == 74 and "no/d8: No such file" in said and not Path(folder, "no.conf").exists(), "init --data without the folder", said)
+
+
 def serve(config, data, base, password):
     p = subprocess.Popen([binary(), "serve", "--config", config], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     said = []
@@ -542,5 +562,7 @@ with tempfile.TemporaryDirectory() as empty:
     test_accounts(f"{empty}/store", False)
 test_explain()
 test_init()
+with Folder() as home:
+    test_relative(home)
 test_help()
 done()
