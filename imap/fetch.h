@@ -1,7 +1,7 @@
 /* FETCH (RFC 9051 6.4.5, 7.5.2; RFC 3501 6.4.5): the items a client asks for, where their octets
    stand in a message, and the walk that sends them. fetch_parse.c reads the request,
    fetch_section.c finds octets by the parse record, fetch_item.c renders what is small,
-   fetch_binary.c decodes, fetch.c walks the messages and sends. */
+   fetch_binary.c decodes, fetch.c walks the messages, fetch_send.c sends. */
 #pragma once
 
 #include "imap/session.h"
