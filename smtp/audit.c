@@ -236,7 +236,7 @@ void audit_turned_away(struct session *s, enum reply_id id, struct str detail)
 	struct audit record;
 	reply_text(id, detail, &text);
 	fill_client(s, AUDIT_REFUSED, buf_view(&text), &a, &record);
-	random_bytes(&record.id, sizeof record.id);
+	record.id = id_new(record.time_us);
 	add_checks(s, &a, &record);
 	add_record(s->server, &record);
 	buf_fini(&text);

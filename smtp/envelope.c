@@ -6,7 +6,7 @@
 struct envelope *envelope_new(int64_t now_us)
 {
 	struct envelope *e = xnew(struct envelope);
-	random_bytes(&e->id, sizeof e->id);
+	e->id = id_new(now_us);
 	e->started_us = now_us;
 	return e;
 }

@@ -25,3 +25,11 @@ int id_parse(struct str text, uint64_t *out)
 	*out = id;
 	return 0;
 }
+
+uint64_t id_new(int64_t now_us)
+{
+	enum { COUNT_BITS = 22 };
+	static uint32_t count;
+	if (!count) { random_bytes(&count, sizeof count); }
+	return (uint64_t)now_us >> 10 << COUNT_BITS | (count++ & ((1U << COUNT_BITS) - 1));
+}

@@ -280,6 +280,10 @@ int snap_audit_prev(
 enum { ID_TEXT = 14 };
 const char *id_text(uint64_t id, char out[ID_TEXT]);
 int id_parse(struct str text, uint64_t *out);
+/* A fresh id: the time, by about a millisecond, above a count that begins anywhere. What comes at
+   the same time stands side by side in the index; an id tells no more than when it was given. Not
+   unique over processes: who looks one up is given all that have it. */
+uint64_t id_new(int64_t now_us);
 
 /* --- the whole --- */
 

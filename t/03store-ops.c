@@ -1095,6 +1095,11 @@ static void test_ids(void)
 	CHECK_INT(id_parse(STR("zzzzzzzzzzzzz"), &id), ERR_SYNTAX);
 	CHECK_INT(id_parse(STR("0"), &id), ERR_SYNTAX);
 	CHECK_INT(id_parse(STR("000000000000l"), &id), ERR_SYNTAX);
+	int64_t now_us = 1800000000 * SECOND_US; /* 2027 */
+	uint64_t a = id_new(now_us), b = id_new(now_us), later = id_new(now_us + 2048);
+	CHECK(a != b && a >> 22 == b >> 22);
+	CHECK_INT((later >> 22) - (a >> 22), 2);
+	CHECK(a >> 22 == (uint64_t)now_us >> 10);
 }
 
 int main(int argc, char **argv)
