@@ -34,12 +34,13 @@ struct auth_login_reply {
 struct auth_resolve {
 	struct str address; /* local@domain as the parser normalised it; a domain of ours or not */
 	bool create;        /* dev: make an account for any address of a local domain */
+	uint64_t size;      /* octets of the message as far as they are known, 0 = they are not */
 };
 struct auth_target {
 	uint32_t aid;       /* local; 0 = remote */
 	struct str address; /* remote: where to; local: the account's login */
 	struct str folder;  /* local: the mailbox a +detail names, "" = INBOX */
-	bool over_quota;
+	bool over_quota;    /* nothing more goes in, or not `size` octets */
 };
 struct auth_resolve_reply {
 	bool local_domain; /* the domain is ours: an empty list means "no such user" */

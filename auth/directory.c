@@ -9,6 +9,7 @@ struct walk {
 	struct snap *sn;
 	const struct directory_conf *conf;
 	struct arena *arena;
+	uint64_t size; /* of the message */
 	struct {
 		struct str address, detail;
 		unsigned depth;
@@ -104,16 +105,22 @@ static int add_target(struct walk *w, struct auth_target target)
 	return 0;
 }
 
+/* Is there no room for the message, or, when its size is not known, for any? (RFC 1870 6.1) */
+static bool over_quota(const struct acct *ac, uint64_t size)
+{
+	uint64_t quota = ac->quota_bytes;
+	return quota && (ac->used_bytes >= quota || size > quota - ac->used_bytes);
+}
+
 static int add_account(struct walk *w, uint32_t aid, struct str detail)
 {
 	struct acct acct;
 	int rc = snap_acct(w->sn, aid, &acct);
 	if (rc < 0) { return rc == ERR_GONE ? 0 : rc; }
-	return add_target(
-		w, (struct auth_target){.aid = aid,
-			   .address = arena_dup(w->arena, acct.login),
-			   .folder = detail_folder(w, aid, detail),
-			   .over_quota = acct.quota_bytes && acct.used_bytes >= acct.quota_bytes});
+	return add_target(w, (struct auth_target){.aid = aid,
+				     .address = arena_dup(w->arena, acct.login),
+				     .folder = detail_folder(w, aid, detail),
+				     .over_quota = over_quota(&acct, w->size)});
 }
 
 static int apply_row(struct walk *w, const struct addr_row *row, struct str detail, unsigned depth)
@@ -175,11 +182,11 @@ static int visit(struct walk *w, struct str address, struct str detail, unsigned
 }
 
 int directory_resolve(struct snap *sn, const struct directory_conf *c, struct str address,
-	struct arena *a, struct auth_resolve_reply *out)
+	uint64_t size, struct arena *a, struct auth_resolve_reply *out)
 {
 	struct walk *w = arena_new(a, struct walk);
 	struct str local, domain;
-	*w = (struct walk){.sn = sn, .conf = c, .arena = a, .out = out};
+	*w = (struct walk){.sn = sn, .conf = c, .arena = a, .size = size, .out = out};
 	*out = (struct auth_resolve_reply){
 		.targets = arena_array(a, TARGETS_MAX, sizeof *out->targets)};
 	address = complete(c, address, a);
@@ -210,7 +217,7 @@ int directory_may_send(struct snap *sn, const struct directory_conf *c, uint32_t
 	struct str address, struct arena *a)
 {
 	struct auth_resolve_reply r;
-	int rc = directory_resolve(sn, c, address, a, &r);
+	int rc = directory_resolve(sn, c, address, 0, a, &r);
 	for (uint32_t i = 0; rc == 0 && i < r.targets_n; i++) {
 		if (r.targets[i].aid == aid) { return 1; }
 	}

@@ -8,7 +8,7 @@ WIRE_TABLE(auth_login, wire_auth_login, WIRE_STR(struct auth_login, user, ADDRES
 WIRE_TABLE(auth_login_reply, wire_auth_login_reply, WIRE_U32(struct auth_login_reply, aid),
 	WIRE_STR(struct auth_login_reply, login, ADDRESS_MAX));
 WIRE_TABLE(auth_resolve, wire_auth_resolve, WIRE_STR(struct auth_resolve, address, ADDRESS_MAX),
-	WIRE_BOOL(struct auth_resolve, create));
+	WIRE_BOOL(struct auth_resolve, create), WIRE_U64(struct auth_resolve, size));
 WIRE_TABLE(auth_target, wire_auth_target, WIRE_U32(struct auth_target, aid),
 	WIRE_STR(struct auth_target, address, ADDRESS_MAX),
 	WIRE_STR(struct auth_target, folder, MAILBOX_NAME_MAX),

@@ -275,7 +275,9 @@ static void resolve(struct auth *au, struct link_msg *m, bool may_make)
 	if (rc == 0) {
 		struct directory_conf c;
 		rc = directory_conf(au, &sn, req->address, &c);
-		if (rc == 0) { rc = directory_resolve(&sn, &c, req->address, &m->arena, &reply); }
+		if (rc == 0) {
+			rc = directory_resolve(&sn, &c, req->address, req->size, &m->arena, &reply);
+		}
 		if (rc == 0 && reply.targets_n == 0 && reply.local_domain &&
 			(req->create || au->conf->auto_accounts)) {
 			rc = address_to_make(&sn, &c, req->address, &m->arena, &make);

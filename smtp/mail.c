@@ -3,7 +3,10 @@
 #include "smtp/verb.h"
 #include "smtp/verdict.h"
 
-enum { TRIES_MAX = 2 * OP_RCPTS_MAX }; /* of RCPT in a transaction: each takes memory */
+enum {
+	TRIES_MAX = 2 * OP_RCPTS_MAX, /* of RCPT in a transaction: each takes memory */
+	TRACE_ROOM = 1024             /* octets, for what we write on top of a message */
+};
 
 static const enum reply_id mail_errors[] = {
 	[COMMAND_SYNTAX] = REPLY_SYNTAX,
@@ -129,7 +132,9 @@ static enum step rcpt_judged(struct task *t)
 	struct session *s = session_of(t);
 	if (!policy_step(s)) { return STEP_WAIT; }
 	if (s->run.action >= POLICY_DEFER) { return refuse_rcpt(s, s->run.reply, s->run.say); }
-	struct auth_resolve ask = {.address = s->rcpt.to.text};
+	uint64_t size = s->env->mail.size; /* as declared (RFC 1870 6.1), 0 = it was not */
+	struct auth_resolve ask = {
+		.address = s->rcpt.to.text, .size = size ? size + TRACE_ROOM : 0};
 	return session_call(s, ROLE_AUTH, &AUTH_RESOLVE, &ask, rcpt_resolved);
 }
 

@@ -306,6 +306,7 @@ static enum step refuse(struct session *s, enum reply_id id, struct str detail)
 static enum step refuse_for(struct session *s, int rc)
 {
 	if (rc == ERR_LIMIT) { fail_too_big(s); }
+	if (rc == ERR_GONE) { rc = ERR_AGAIN; } /* its upload is, no mailbox */
 	return rc == ERR_LIMIT ? refuse(s, s->intake->fault, s->intake->fault_detail)
 			       : refuse(s, reply_of(rc), STR(""));
 }
@@ -336,12 +337,26 @@ static void answer_each(struct session *s, const struct op_deliver_reply *reply,
 	}
 }
 
+/* Nothing was stored, since one of them cannot take it: whoever tries again learns who. */
+static enum step refuse_whole(struct session *s, const struct op_deliver_reply *reply)
+{
+	const struct envelope *e = s->env;
+	for (uint32_t i = 0; i < e->rcpts_n; i++) {
+		const struct env_rcpt *r = &e->rcpts[i];
+		int rc = r->refused ? 0 : rcpt_rc(e, r, reply);
+		if (rc) { return refuse(s, reply_of(rc), r->text); }
+	}
+	return refuse(s, REPLY_STORE_ERROR, STR(""));
+}
+
 static enum step receive_done(struct task *t)
 {
 	struct session *s = session_of(t);
 	struct envelope *e = s->env;
 	char text[ID_TEXT];
 	if (s->call.rc < 0) { return refuse_for(s, s->call.rc); }
+	const struct op_deliver_reply *reply = s->call.reply;
+	if (!session_at(s, AT_LMTP) && !reply->oid) { return refuse_whole(s, reply); }
 	struct str id = str_of(id_text(e->id, text));
 	spool_taken(s->intake->spool);
 	e->committed = true;
@@ -351,7 +366,7 @@ static enum step receive_done(struct task *t)
 	log_event(LOG_INFO, &s->log, "accepted", "id=%.*s from=%.*s rcpt=%u size=%llu", STR_ARG(id),
 		STR_ARG(e->mail.from.text), e->accepted_n, (unsigned long long)s->intake->size);
 	if (session_at(s, AT_LMTP)) {
-		answer_each(s, s->call.reply, id);
+		answer_each(s, reply, id);
 	} else {
 		session_reply_with(s, REPLY_QUEUED, id);
 	}

@@ -87,8 +87,8 @@ static const struct {
 	[REPLY_AUTHOR_LATER] = {451, "4.3.0 Cannot check the author now"},
 	[REPLY_STORE_LATER] = {451, "4.3.0 Cannot store the message now"},
 	[REPLY_STORE_FULL] = {452, "4.3.1 Storage is full"},
-	[REPLY_QUOTA] = {452, "4.2.2 Mailbox full"},
-	[REPLY_NO_MAILBOX] = {550, "5.1.1 The mailbox is gone"},
+	[REPLY_QUOTA] = {452, "4.2.2 Mailbox full:"},
+	[REPLY_NO_MAILBOX] = {550, "5.1.1 The mailbox is gone:"},
 	[REPLY_STORE_ERROR] = {554, "5.3.0 The message cannot be stored"},
 
 	[REPLY_POLICY_LATER] = {451, "4.7.1 Try again later, reason:"},

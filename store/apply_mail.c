@@ -46,10 +46,11 @@ static int check_local(struct apply *ap, const struct op_local_rcpt *r, uint64_t
 										     : 0;
 }
 
-/* Fill the results with what the checks say. How many accounts take it, or ERR_*. */
-static int check_locals(struct apply *ap, const struct op_deliver *op, struct op_rcpt_result *res)
+/* Fill the results with what the checks say. How many accounts take it and how many refuse, or
+   ERR_*. */
+static int check_locals(struct apply *ap, const struct op_deliver *op, struct op_rcpt_result *res,
+	uint32_t *takers, uint32_t *refusers)
 {
-	int takers = 0;
 	for (uint32_t i = 0; i < op->locals_n; i++) {
 		uint32_t first = first_of_account(op, i);
 		if (first < i) {
@@ -58,11 +59,12 @@ static int check_locals(struct apply *ap, const struct op_deliver *op, struct op
 		}
 		int rc = check_local(ap, &op->locals[i], op->body.size);
 		bool own = rc == ERR_QUOTA || rc == ERR_GONE;
-		if (rc < 0 && !(own && op->partial)) { return rc; }
+		if (rc < 0 && !own) { return rc; }
 		res[i].rc = (uint32_t)-rc;
-		takers += rc == 0;
+		*takers += rc == 0;
+		*refusers += rc < 0;
 	}
-	return takers;
+	return 0;
 }
 
 static int put_local(struct apply *ap, const struct op_deliver *op, const struct op_local_rcpt *r,
@@ -163,11 +165,13 @@ int apply_deliver(struct apply *ap, const void *request, void *reply)
 	if (op->locals_n + op->remotes_n == 0) { return ERR_SYNTAX; }
 	answer->results = arena_array(ap->a, op->locals_n, sizeof *answer->results);
 	answer->results_n = op->locals_n;
-	int takers = check_locals(ap, op, answer->results);
-	if (takers < 0) { return takers; }
-	uint32_t refs = (uint32_t)takers + (op->remotes_n > 0);
+	uint32_t takers = 0, refusers = 0;
+	int rc = check_locals(ap, op, answer->results, &takers, &refusers);
+	if (rc < 0) { return rc; }
+	if (refusers && !op->partial) { return 0; }
+	uint32_t refs = takers + (op->remotes_n > 0);
 	if (refs > 0) {
-		int rc = object_make(ap, &op->body, refs, op->received_us, &answer->oid);
+		rc = object_make(ap, &op->body, refs, op->received_us, &answer->oid);
 		if (rc == 0) { rc = put_locals(ap, op, answer->oid, answer->results); }
 		if (rc == 0 && op->remotes_n) {
 			rc = put_remotes(ap, op, answer->oid, &answer->qid);

@@ -138,6 +138,8 @@ struct op_rcpt_result {
 	uint32_t rc; /* 0, or -ERR_* */
 	uint32_t mid, uid, uidvalidity;
 };
+/* When a recipient has no room or is no more, the rest get it if it is partial, else nobody does:
+   `oid` is 0, nothing is written, and the results say why. */
 struct op_deliver_reply {
 	uint64_t oid, qid;
 	struct op_rcpt_result *results; /* one per local recipient, in order; a second one of an

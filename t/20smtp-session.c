@@ -331,8 +331,8 @@ static void test_store_says_no(void)
 	static const struct {
 		int rc;
 		const char *reply;
-	} cases[] = {{ERR_AGAIN, "451/4.3.0"}, {ERR_FULL, "452/4.3.1"}, {ERR_QUOTA, "452/4.2.2"},
-		{ERR_IO, "451/4.3.0"}, {ERR_GONE, "550/5.1.1"}, {ERR_DENIED, "554/5.3.0"}};
+	} cases[] = {{ERR_AGAIN, "451/4.3.0"}, {ERR_FULL, "452/4.3.1"}, {ERR_IO, "451/4.3.0"},
+		{ERR_GONE, "451/4.3.0"}, {ERR_DENIED, "554/5.3.0"}};
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		mx("");
 		f.deliver_rc = cases[i].rc;
@@ -343,6 +343,18 @@ static void test_store_says_no(void)
 			STR("250/2.1.0 250/2.1.5 354 250/2.0.0"));
 		smtp_end(&f);
 	}
+}
+
+/* One of two mailboxes has no room: the answer to the message says which. */
+static void test_one_is_full(void)
+{
+	mx("");
+	f.full_aid = 't';
+	SAY(&f, HELLO MAIL "RCPT TO:<one@example.test>\r\nRCPT TO:<two@example.test>\r\nDATA\r\n");
+	CHECK_STR(SAY(&f, TEXT), STR("452/4.2.2"));
+	CHECK(str_find(buf_view(&f.heard), STR("two@example.test")) > 0);
+	CHECK(str_find(buf_view(&f.heard), STR("one@example.test")) < 0);
+	smtp_end(&f);
 }
 
 static void test_store_is_away(void)
@@ -882,6 +894,7 @@ int main(int argc, char **argv)
 		{"timeouts", test_timeouts},
 		{"a stop", test_stop},
 		{"the store says no", test_store_says_no},
+		{"one mailbox of two is full", test_one_is_full},
 		{"the store is away", test_store_is_away},
 		{"no 250 before the store has answered", test_no_reply_before_commit},
 		{"a message of many chunks", test_big},

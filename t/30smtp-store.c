@@ -296,6 +296,43 @@ static void test_given_up(void)
 	end();
 }
 
+static void set_quota(uint32_t aid, uint64_t octets)
+{
+	struct op_acct_set set = {.aid = aid, .what = ACCT_SET_QUOTA, .quota_bytes = octets};
+	CHECK_INT(store_apply(fx.s, &OP_ACCT_SET, &set, &fx.a, NULL), 0);
+}
+
+/* What has no room for a message is told as soon as its size is, and by name. */
+static void test_quota(void)
+{
+	struct client c;
+	struct buf text = {0};
+	start();
+	set_quota(fx.aid + 1, 3000);
+	client_start(&c, LISTEN_SMTP);
+	say(&c, STR("EHLO c.example.org\r\nMAIL FROM:<a@example.org> SIZE=2900\r\n"));
+	CHECK(str_starts(say(&c, STR("RCPT TO:<second@example.test>\r\n")),
+		STR("452 4.2.2 Mailbox full: second@example.test\r\n")));
+	CHECK(str_starts(say(&c, STR("RCPT TO:<u@example.test>\r\n")), STR("250 ")));
+	say(&c, STR("RSET\r\nMAIL FROM:<a@example.org> SIZE=1000\r\n"));
+	CHECK(str_starts(say(&c, STR("RCPT TO:<second@example.test>\r\n")), STR("250 ")));
+	/* that it was no true size shows at the end: then nobody has it, and it is said who is full
+	 */
+	CHECK(str_starts(say(&c, STR("RCPT TO:<u@example.test>\r\nDATA\r\n")), STR("250 2.1.5 ")));
+	say(&c, STR("From: <a@b.c>\r\n\r\n"));
+	for (int i = 0; i < 30; i++) {
+		say(&c, STR("a line with a hundred octets, or nearly as many, so that a few fill it"
+			    "................................\r\n"));
+	}
+	CHECK_STR(say(&c, STR(".\r\n")), STR("452 4.2.2 Mailbox full: second@example.test\r\n"));
+	say(&c, STR("MAIL FROM:<a@example.org>\r\nRCPT TO:<u@example.test>\r\nDATA\r\n"));
+	CHECK(str_starts(say(&c, STR("From: <a@b.c>\r\n\r\nx\r\n.\r\n")), STR("250 ")));
+	read_only_message(fx.aid, &text);
+	buf_fini(&text);
+	client_end(&c);
+	end();
+}
+
 static void test_audit(void)
 {
 	struct client c;
@@ -394,6 +431,7 @@ int main(int argc, char **argv)
 		{"one message for two accounts by three addresses", test_delivered},
 		{"messages of one chunk and of many", test_big},
 		{"a message that was never ended", test_given_up},
+		{"a quota that the message does not fit", test_quota},
 		{"the record of a refusal", test_audit},
 		{"the record of a refused header", test_audit_of_header},
 		{"the first domain cannot be read", test_first_domain},

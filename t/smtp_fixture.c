@@ -117,6 +117,7 @@ static void fake_deliver(struct smtp_fixture *f, struct link_msg *m)
 	describe_checks(f, &op->audit);
 	for (uint32_t i = 0; i < op->locals_n; i++) {
 		results[i].rc = (int)op->locals[i].aid == f->full_aid ? -ERR_QUOTA : 0;
+		if (results[i].rc && !op->partial) { reply.oid = 0; }
 	}
 	if (f->silent) {
 		f->held = link_keep(m);

@@ -22,7 +22,7 @@ struct smtp_fixture {
 	struct buf heard; /* since the last say */
 	int tls_rc;       /* of the client's handshake, 1 = none yet */
 	/* what the store got */
-	int deliver_rc, full_aid; /* what it answers; LMTP: ERR_QUOTA for this account */
+	int deliver_rc, full_aid;             /* what it answers; ERR_QUOTA for this account */
 	unsigned delivers, audits, audit_ops; /* records, and operations with some */
 	struct buf body, envelope;            /* of the last message; as text */
 	struct buf checks;  /* of the last audit record: "name=result(action)[exception] ..." */

@@ -79,6 +79,7 @@ int fixture_deliver(struct fixture *f, uint32_t aid, struct str text, uint32_t *
 	struct op_deliver_reply reply = {0};
 	fixture_body(f, text, &op.body);
 	int rc = store_apply(f->s, &OP_DELIVER, &op, &f->a, &reply);
+	if (rc == 0 && !reply.oid) { rc = -(int)reply.results[0].rc; }
 	if (uid_out) { *uid_out = rc == 0 ? reply.results[0].uid : 0; }
 	return rc;
 }
