@@ -76,7 +76,8 @@ static bool about(const struct audit *au, struct str what)
 		return true;
 	}
 	for (uint32_t i = 0; i < au->rcpts_n; i++) {
-		if (str_ieq(au->rcpts[i].rcpt, what)) { return true; }
+		const struct audit_rcpt *r = &au->rcpts[i];
+		if (str_ieq(r->rcpt, what) || str_ieq(r->detail, what)) { return true; }
 	}
 	return false;
 }

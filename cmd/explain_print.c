@@ -122,13 +122,14 @@ static void put_rcpt(struct buf *out, struct snap *sn, struct arena *a, const st
 {
 	char id[ID_TEXT];
 	struct queue_item it;
+	struct place p = {STR(""), STR("")};
 	put_name(out, 0, STR("to"));
 	buf_chr(out, '<');
 	buf_plain(out, r->rcpt);
 	buf_str(out, STR("> "));
 	buf_str(out, word(outcomes, COUNT(outcomes), r->outcome));
 	if (r->mid) {
-		struct place p = place_of(sn, a, r->mid);
+		p = place_of(sn, a, r->mid);
 		buf_fmt(out, ": %.*s%s", STR_ARG(p.login), p.login.n ? " " : "");
 		buf_plain(out, p.mailbox.n ? p.mailbox : STR("in a mailbox that is gone"));
 		buf_fmt(out, ", UID %u", r->uid);
@@ -137,7 +138,7 @@ static void put_rcpt(struct buf *out, struct snap *sn, struct arena *a, const st
 		buf_fmt(out, ", queue id %s%s", id_text(r->qid, id),
 			snap_queue_item(sn, r->qid, a, &it) == 0 ? " (still there)" : "");
 	}
-	if (r->detail.n) {
+	if (r->detail.n && !str_ieq(r->detail, p.login)) {
 		buf_str(out, STR(": "));
 		buf_plain(out, r->detail);
 	}

@@ -75,13 +75,8 @@ static void would_deliver(struct trial *t, struct link_msg *m)
 	if (snap_begin(t->admin->store, &sn) == 0) {
 		for (uint32_t i = 0; i < op->locals_n; i++) {
 			foresee(&sn, &op->locals[i], &reply.results[i]);
-			for (uint32_t k = 0; k < t->record.rcpts_n; k++) {
-				struct audit_rcpt *r = &t->record.rcpts[k];
-				if (!str_eq(r->rcpt, op->locals[i].rcpt)) { continue; }
-				r->mid = reply.results[i].mid;
-				r->uid = reply.results[i].uid;
-			}
 		}
+		op_audit_places(op, reply.results, t->record.rcpts, t->record.rcpts_n);
 		snap_end(&sn);
 	}
 	link_reply(m, 0, &reply);

@@ -75,34 +75,35 @@ static void add_checks(struct session *s, struct arena *a, struct audit *out)
 	if (s->env && s->env->verdict) { add_verdict(s->env, a, out); }
 }
 
-static struct audit_rcpt rcpt_record(const struct envelope *e, const struct env_rcpt *r)
+/* One row for each place it leads to that no recipient before it led to; one if there is none. */
+static void add_rcpt(const struct envelope *e, const struct env_rcpt *r, struct audit *out)
 {
-	struct audit_rcpt out = {.rcpt = r->text, .outcome = RCPT_REFUSED, .detail = r->reply};
-	if (r->refused || r->count == 0) { return out; }
-	out.outcome = RCPT_DUPLICATE;
-	for (uint32_t i = r->first; i < r->first + r->count; i++) {
+	uint32_t before = out->rcpts_n;
+	uint8_t outcome = r->count ? RCPT_DUPLICATE : RCPT_REFUSED;
+	bool refused = r->refused || out->kind == AUDIT_REFUSED;
+	for (uint32_t i = r->first; !refused && i < r->first + r->count; i++) {
 		const struct env_target *t = &e->targets[i];
-		if (t->remote) {
-			out.outcome = RCPT_QUEUED;
-		} else if (out.outcome == RCPT_DUPLICATE && e->locals[t->at].rcpt.p == r->text.p) {
-			out.outcome = RCPT_DELIVERED;
-		}
+		if (t->remote) { outcome = RCPT_QUEUED; }
+		if (t->again) { continue; }
+		out->rcpts[out->rcpts_n++] = (struct audit_rcpt){.rcpt = r->text,
+			.outcome = t->remote ? RCPT_QUEUED : RCPT_DELIVERED,
+			.detail = str_ieq(t->address, r->text) ? STR("") : t->address};
 	}
-	return out;
+	if (out->rcpts_n > before) { return; }
+	out->rcpts[out->rcpts_n++] = (struct audit_rcpt){
+		.rcpt = r->text, .outcome = refused ? RCPT_REFUSED : outcome, .detail = r->reply};
 }
 
 /* All that were accepted, and of the refused as many as there is room for. */
 static void add_rcpts(const struct envelope *e, struct arena *a, struct audit *out)
 {
 	uint32_t n = MIN(e->rcpts_n, (uint32_t)OP_RCPTS_MAX), refused = n - e->accepted_n;
-	out->rcpts = arena_array(a, n, sizeof *out->rcpts);
+	out->rcpts = arena_array(a, n + e->locals_n + e->remotes_n, sizeof *out->rcpts);
 	for (uint32_t i = 0; i < e->rcpts_n; i++) {
 		const struct env_rcpt *r = &e->rcpts[i];
 		if (r->refused && refused == 0) { continue; }
 		refused -= r->refused;
-		out->rcpts[out->rcpts_n] = rcpt_record(e, r);
-		if (out->kind == AUDIT_REFUSED) { out->rcpts[out->rcpts_n].outcome = RCPT_REFUSED; }
-		out->rcpts_n++;
+		add_rcpt(e, r, out);
 	}
 }
 

@@ -90,9 +90,14 @@ int envelope_accept(struct envelope *e, const struct rcpt_args *args,
 	r->count = (uint32_t)n;
 	for (size_t i = 0; i < n; i++) {
 		bool remote = targets[i].aid == 0;
+		uint32_t known = remote ? e->remotes_n : e->locals_n;
 		uint32_t at = remote ? remote_of(e, r, &targets[i]) : local_of(e, r, &targets[i]);
+		bool again = at < known;
 		e->targets = grow(e->targets, e->targets_n, &e->targets_cap, sizeof *e->targets);
-		e->targets[e->targets_n++] = (struct env_target){.remote = remote, .at = at};
+		e->targets[e->targets_n++] = (struct env_target){.remote = remote,
+			.again = again,
+			.at = at,
+			.address = again ? STR("") : arena_dup(&e->arena, targets[i].address)};
 	}
 	e->accepted_n++;
 	return 0;

@@ -21,7 +21,9 @@ struct env_rcpt {
 /* Where a recipient leads: an index into locals or remotes. */
 struct env_target {
 	bool remote;
+	bool again; /* met before, through an earlier recipient */
 	uint32_t at;
+	struct str address; /* the account's login or where to, unless it was met before */
 };
 
 struct envelope {

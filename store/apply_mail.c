@@ -138,7 +138,7 @@ static int put_remotes(
 	return rc;
 }
 
-/* The audit record with what became of each recipient. Its recipients are matched by address. */
+/* The audit record with what became of each recipient. */
 static int put_delivery_audit(
 	struct apply *ap, const struct op_deliver *op, const struct op_deliver_reply *answer)
 {
@@ -147,14 +147,9 @@ static int put_delivery_audit(
 	for (uint32_t i = 0; i < au.rcpts_n; i++) {
 		struct audit_rcpt *r = &au.rcpts[i];
 		*r = op->audit.rcpts[i];
-		for (uint32_t j = 0; j < op->locals_n && !r->mid; j++) {
-			if (!str_eq(r->rcpt, op->locals[j].rcpt)) { continue; }
-			r->mid = answer->results[j].mid;
-			r->uid = answer->results[j].uid;
-			if (answer->results[j].rc) { r->outcome = RCPT_REFUSED; }
-		}
 		if (r->outcome == RCPT_QUEUED) { r->qid = answer->qid; }
 	}
+	op_audit_places(op, answer->results, au.rcpts, au.rcpts_n);
 	return audit_put(ap, &au);
 }
 

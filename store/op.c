@@ -24,7 +24,7 @@ WIRE_TABLE(audit, wire_audit, WIRE_U64(struct audit, id), WIRE_U64(struct audit,
 	WIRE_STR(struct audit, tls, 128), WIRE_STR(struct audit, login, ADDRESS_MAX),
 	WIRE_STR(struct audit, from, ADDRESS_MAX), WIRE_STR(struct audit, msgid, 1000),
 	WIRE_STR(struct audit, reply, OP_TEXT_MAX), WIRE_U64(struct audit, size),
-	WIRE_LIST(struct audit, rcpts, rcpts_n, wire_audit_rcpt, OP_RCPTS_MAX),
+	WIRE_LIST(struct audit, rcpts, rcpts_n, wire_audit_rcpt, OP_AUDIT_RCPTS_MAX),
 	WIRE_LIST(struct audit, checks, checks_n, wire_audit_check, OP_CHECKS_MAX),
 	WIRE_STR(struct audit, client, 255), WIRE_STR(struct audit, author, 1000));
 
@@ -193,6 +193,33 @@ OP(OP_DOMAIN_DEL, 120, op_domain_del, nothing, BY_ADMIN);
 NEWS(NEWS_MBOX, 150, news_mbox);
 NEWS(NEWS_ACCT, 151, news_acct);
 NEWS(NEWS_QUEUE, 152, news_queue);
+
+static uint32_t find_local(const struct op_deliver *op, uint32_t from, struct str rcpt)
+{
+	while (from < op->locals_n && !str_eq(op->locals[from].rcpt, rcpt)) { from++; }
+	return from;
+}
+
+void op_audit_places(const struct op_deliver *op, const struct op_rcpt_result *results,
+	struct audit_rcpt *rows, uint32_t n)
+{
+	uint32_t next = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		struct audit_rcpt *r = &rows[i];
+		bool delivered = r->outcome == RCPT_DELIVERED;
+		if (!delivered && r->outcome != RCPT_DUPLICATE) { continue; }
+		uint32_t at = delivered ? find_local(op, next, r->rcpt) : op->locals_n;
+		if (at < op->locals_n) {
+			next = at + 1;
+		} else {
+			at = find_local(op, 0, r->rcpt);
+		}
+		if (at == op->locals_n) { continue; }
+		r->mid = results[at].mid;
+		r->uid = results[at].uid;
+		if (results[at].rc) { r->outcome = RCPT_REFUSED; }
+	}
+}
 
 void op_register(void)
 {

@@ -12,6 +12,7 @@
 enum {
 	OP_RANGES_MAX = 20000,
 	OP_RCPTS_MAX = 1000,
+	OP_AUDIT_RCPTS_MAX = 3 * OP_RCPTS_MAX, /* in RCPT, and each place here and elsewhere */
 	OP_APPENDS_MAX = 100,
 	OP_PARSE_MAX = 1024 * 1024,
 	OP_TOP_MAX = 60 * 1024,
@@ -64,7 +65,7 @@ enum rcpt_outcome {
 struct audit_rcpt {
 	struct str rcpt;
 	uint8_t outcome;
-	struct str detail; /* mailbox name, reply text */
+	struct str detail; /* reply text; delivered or queued: the address it led to, if another */
 	uint32_t mid, uid; /* filled by the store */
 	uint64_t qid;      /* filled by the store */
 };
@@ -339,6 +340,11 @@ extern const struct wire wire_audit; /* audit records are stored packed by it */
 
 /* Register the rows with lib/link. Call once per process before any link is made. */
 void op_register(void);
+
+/* Put down where the recipients of an audit record went: `rows` of n, of which those that were
+   delivered stand in the order of op->locals. An alias has one for each account it leads to. */
+void op_audit_places(const struct op_deliver *op, const struct op_rcpt_result *results,
+	struct audit_rcpt *rows, uint32_t n);
 
 /* Apply one operation in a transaction of its own: an administrator's command while no server runs,
    and tests. `reply` is a struct of the row's reply type, its lists in `a`. */

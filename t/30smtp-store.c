@@ -357,6 +357,50 @@ static void test_audit(void)
 	end();
 }
 
+static void check_rcpt(
+	const struct audit_rcpt *r, const char *rcpt, int outcome, const char *detail)
+{
+	CHECK_STR(r->rcpt, str_of(rcpt));
+	CHECK_INT(r->outcome, outcome);
+	CHECK_STR(r->detail, str_of(detail));
+}
+
+/* The record of an alias names every place it led to, once each. */
+static void test_audit_of_alias(void)
+{
+	struct client c;
+	struct snap sn;
+	struct arena a = {0};
+	struct audit au;
+	struct wire_str_item to[] = {
+		{STR("far@example.org")}, {STR("second@example.test")}, {STR("u@example.test")}};
+	struct op_addr_set alias = {
+		.address = STR("all@example.test"), .targets = to, .targets_n = COUNT(to)};
+	start();
+	CHECK_INT(store_apply(fx.s, &OP_ADDR_SET, &alias, &fx.a, NULL), 0);
+	client_start(&c, LISTEN_SMTP);
+	say(&c, STR("EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<nobody@example.test>\r\n"
+		    "RCPT TO:<second@example.test>\r\nRCPT TO:<all@example.test>\r\n"
+		    "RCPT TO:<u+x@example.test>\r\nRCPT TO:<all@example.test>\r\nDATA\r\n"));
+	CHECK(str_starts(say(&c, STR("From: <a@b.c>\r\n\r\nx\r\n.\r\n")), STR("250 ")));
+	CHECK_INT(snap_begin(fx.s, &sn), 0);
+	CHECK_INT(snap_audit_prev(&sn, INT64_MAX, UINT64_MAX, &a, &au), 0);
+	CHECK_INT(au.rcpts_n, 6);
+	check_rcpt(&au.rcpts[1], "second@example.test", RCPT_DELIVERED, "");
+	check_rcpt(&au.rcpts[2], "all@example.test", RCPT_QUEUED, "far@example.org");
+	check_rcpt(&au.rcpts[3], "all@example.test", RCPT_DELIVERED, "u@example.test");
+	check_rcpt(&au.rcpts[4], "u+x@example.test", RCPT_DUPLICATE, "");
+	check_rcpt(&au.rcpts[5], "all@example.test", RCPT_QUEUED, "");
+	CHECK_INT(au.rcpts[1].uid, 1);
+	CHECK_INT(au.rcpts[3].uid, 1);
+	CHECK(au.rcpts[1].mid && au.rcpts[3].mid && au.rcpts[1].mid != au.rcpts[3].mid);
+	CHECK(au.rcpts[2].qid && au.rcpts[2].mid == 0);
+	snap_end(&sn);
+	arena_fini(&a);
+	client_end(&c);
+	end();
+}
+
 /* The header is let go of when it is refused; what it said is not. */
 static void test_audit_of_header(void)
 {
@@ -433,6 +477,7 @@ int main(int argc, char **argv)
 		{"a message that was never ended", test_given_up},
 		{"a quota that the message does not fit", test_quota},
 		{"the record of a refusal", test_audit},
+		{"the record of an alias", test_audit_of_alias},
 		{"the record of a refused header", test_audit_of_header},
 		{"the first domain cannot be read", test_first_domain},
 	};

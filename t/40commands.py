@@ -440,6 +440,12 @@ def test_explain():
                 ok(ident in out and "s@far.test" in out and "550 5.1.1" in out, f"explain {what}: tells all", out)
             told = json.loads(posthouse("explain", ident, "--json", *where).stdout)
             ok(len(told) == 1 and told[0]["id"] == ident, "explain --json", told)
+            check("a second user", ["user", "add", "bob@example.test", "--password", "pw", *where], EX_OK)
+            check("an alias of both", ["alias", "add", "two@example.test", USER, "bob@example.test", *where], EX_OK)
+            session.sendmail("s@far.test", ["two@example.test"], MAIL)
+            for what in ("two@example.test", "bob@example.test"):
+                out = check(f"explain {what}: every place an alias leads to", ["explain", what, *where], EX_OK)
+                ok(f": {USER} INBOX, UID" in out and ": bob@example.test INBOX, UID" in out, f"explain {what}: both mailboxes", out)
         check("explain, not running", ["explain", ident, *where], EX_OK, out="s@far.test")
         check("explain of nothing", ["explain", "what@ever.test", *where], EX_DATAERR, err="nothing is recorded about 'what@ever.test'")
 
