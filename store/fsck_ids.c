@@ -3,11 +3,12 @@
 
 /* Of an id that no operation can have given, nobody could go on counting. */
 enum { ID32_MOST = INT32_MAX, UIDVALIDITY_AHEAD = 1 << 28 };
+static const uint32_t uidvalidity_most = UINT32_MAX - UIDVALIDITY_AHEAD; /* the year 2097 */
 /* Where the counters are lost: ids of what is gone are not to be given again, and nothing tells
  * them. */
 enum { ID_GAP = 1 << 16 };
 
-/* The ids that a row has taken, 0 for all others. `rec` is NULL where values are no records. */
+/* The ids that a row has taken, 0 for all others. */
 static struct ids ids_of(enum table tb, struct str key, const void *rec)
 {
 	const struct rec_addr *ad = rec;
@@ -56,8 +57,27 @@ void fsck_ids_start(struct fsck *f)
 		.qid = MAX(next->qid, ID64_MOST),
 		.aid = MAX(next->aid, (uint32_t)ID32_MOST),
 		.mid = MAX(next->mid, (uint32_t)ID32_MOST),
-		.uidvalidity = MAX(next->uidvalidity, now + UIDVALIDITY_AHEAD),
+		/* the counter, because the clock may be wrong */
+		.uidvalidity =
+			MAX(MIN(next->uidvalidity, uidvalidity_most), now + UIDVALIDITY_AHEAD),
 	};
+}
+
+/* UIDs and modseqs that a mailbox could not go on from; of many UIDs its record must know. */
+static bool counts_on(struct fsck *f, enum table tb, struct str key, const void *rec)
+{
+	const struct msg *m = rec;
+	uint64_t modseq = tb == TB_MBOX  ? ((const struct mbox *)rec)->highestmodseq
+			  : tb == TB_MSG ? m->modseq
+			  : tb == TB_CHG ? get_be64(key.p + 4)
+					 : 0;
+	uint32_t uid = tb == TB_MSG ? m->uid : tb == TB_CHG ? get_be32(key.p + 12) : 0;
+	struct key mk;
+	struct mbox mb;
+	if (modseq >= MODSEQ_MAX / 2) { return false; }
+	if (uid < ID32_MOST) { return true; }
+	mk = key1(get_be32(key.p));
+	return ap_get(&f->ap, TB_MBOX, &mk, &mb) == 0 && uid < mb.uidnext;
 }
 
 bool fsck_ids_take(struct fsck *f, enum table tb, struct str key, const void *rec)
@@ -66,7 +86,7 @@ bool fsck_ids_take(struct fsck *f, enum table tb, struct str key, const void *re
 	const struct ids *most = &f->most;
 	if (row.oid >= most->oid || row.mailboxid >= most->mailboxid || row.qid >= most->qid ||
 		row.aid >= most->aid || row.mid >= most->mid ||
-		row.uidvalidity > most->uidvalidity) {
+		row.uidvalidity > most->uidvalidity || !counts_on(f, tb, key, rec)) {
 		return false;
 	}
 	*last = (struct ids){.oid = MAX(last->oid, row.oid),
@@ -90,14 +110,26 @@ static void lost_ids(struct fsck *f, struct ids *next, const struct ids *last)
 		.uidvalidity = MAX(last->uidvalidity, now) + ID_GAP};
 }
 
-void fsck_ids(struct fsck *f)
+/* Where ids are near their end and no row is, there is room again behind the rows. */
+static void early_end(struct fsck *f, struct ids *next, const struct ids *last)
 {
-	struct ids *next = &f->ap.s->ids;
-	const struct ids *last = &f->last;
-	if (f->ap.s->meta_lost & META_IDS) {
-		lost_ids(f, next, last);
-		return;
+	uint32_t now = (uint32_t)(f->ap.now_us / SECOND_US),
+		 validity = MAX(last->uidvalidity, now) + ID_GAP;
+	struct ids back = *next;
+	if (next->aid >= ID32_MOST) { back.aid = MIN(back.aid, last->aid + ID_GAP); }
+	if (next->mid >= ID32_MOST) { back.mid = MIN(back.mid, last->mid + ID_GAP); }
+	if (next->uidvalidity > uidvalidity_most) {
+		back.uidvalidity = MIN(back.uidvalidity, validity);
 	}
+	bool same = back.aid == next->aid && back.mid == next->mid &&
+		    back.uidvalidity == next->uidvalidity;
+	if (!same && fsck_found(f, "meta: the next ids are far ahead of the ones in use")) {
+		*next = back;
+	}
+}
+
+static void behind(struct fsck *f, struct ids *next, const struct ids *last)
+{
 	if (next->oid > last->oid && next->qid > last->qid && next->aid > last->aid &&
 		next->mid > last->mid && next->mailboxid > last->mailboxid &&
 		next->uidvalidity >= last->uidvalidity) {
@@ -110,5 +142,16 @@ void fsck_ids(struct fsck *f)
 		next->mid = MAX(next->mid, last->mid + 1);
 		next->mailboxid = MAX(next->mailboxid, last->mailboxid + 1);
 		next->uidvalidity = MAX(next->uidvalidity, last->uidvalidity);
+	}
+}
+
+void fsck_ids(struct fsck *f)
+{
+	struct ids *next = &f->ap.s->ids;
+	if (f->ap.s->meta_lost & META_IDS) {
+		lost_ids(f, next, &f->last);
+	} else {
+		behind(f, next, &f->last);
+		early_end(f, next, &f->last);
 	}
 }

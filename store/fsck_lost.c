@@ -136,10 +136,20 @@ uint32_t fsck_keeper(struct fsck *f)
 
 /* --- putting it there --- */
 
+/* Subscribed, since many clients show no others. */
+static int make_box(struct fsck *f, uint32_t aid, struct str name, struct mbox *out)
+{
+	struct key k = key_named(aid, name);
+	int rc = box_create(&f->ap, aid, name, 0, out);
+	struct rec_mname r = {.mid = out->mid, .subscribed = true};
+	return rc < 0 ? rc : ap_put(&f->ap, TB_MNAME, &k, &r, 0);
+}
+
 /* The account's mailbox for what was found, or a second one when that is full; INBOX when there can
    be no more mailboxes. */
 static int box_for_found(struct fsck *f, uint32_t aid, struct mbox *out)
 {
+	*out = (struct mbox){0};
 	char name[32] = "Recovered";
 	for (unsigned i = 2;; i++) {
 		struct key k = key_named(aid, str_of(name));
@@ -151,7 +161,7 @@ static int box_for_found(struct fsck *f, uint32_t aid, struct mbox *out)
 		}
 		snprintf(name, sizeof name, "Recovered-%u", i);
 	}
-	int rc = box_create(&f->ap, aid, str_of(name), 0, out);
+	int rc = make_box(f, aid, str_of(name), out);
 	return rc == ERR_LIMIT ? box_for_delivery(&f->ap, aid, STR(""), 0, out) : rc;
 }
 

@@ -112,10 +112,13 @@ static void check_found(struct house *h, uint32_t aid, uint64_t oid)
 	struct msg m = message(h, mb.mid, 1);
 	struct snap sn;
 	struct str s = {0};
+	struct mname name = {0};
 	CHECK_INT(mb.total, 1);
 	CHECK_INT(mb.unseen, 1);
 	CHECK_INT(m.oid, oid);
 	CHECK_INT(snap_begin(h->fx.s, &sn), 0);
+	CHECK_INT(snap_mbox_by_name(&sn, aid, STR("Recovered"), &name, NULL), 0);
+	CHECK(name.subscribed);
 	CHECK_INT(snap_msg_bytes(&sn, &m, 0, &s), 0);
 	CHECK_STR(s, hello);
 	snap_end(&sn);

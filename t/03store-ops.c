@@ -953,6 +953,15 @@ static void check_damages(bool topped)
 	}
 }
 
+static void put_expunge(struct fixture *f, MDB_txn *txn, uint64_t modseq, uint32_t uid)
+{
+	struct key k = key1(f->inbox);
+	key_u64(&k, modseq);
+	key_u32(&k, uid);
+	MDB_val key = key_val(&k), v = {1, "x"};
+	CHECK_INT(mdb_put(txn, f->s->dbi[TB_CHG], &key, &v, 0), 0);
+}
+
 /* Rows with sound checksums that took the last of all ids: mended, there are ids left to give. */
 static void plant_last_id(struct fixture *f, MDB_txn *txn, int which)
 {
@@ -981,11 +990,15 @@ static void plant_last_id(struct fixture *f, MDB_txn *txn, int which)
 	CHECK_INT(rec_put(f->s, txn, TB_MSG, &uk, &m, 0), 0);
 	CHECK_INT(rec_put(f->s, txn, TB_ADDR, &ak, &ad, 0), 0);
 	if (which == 7) { CHECK_INT(key_put(f->s, txn, TB_CHG, &ck, 0), 0); }
+	if (which == 8) { f->s->ids.mid = f->s->ids.aid = f->s->ids.uidvalidity = UINT32_MAX - 1; }
+	if (which == 9) { put_expunge(f, txn, 2, UINT32_MAX - 1); }
+	if (which == 10) { put_expunge(f, txn, MODSEQ_MAX - 1, 9); }
+	CHECK_INT(ids_write(f->s, txn), 0);
 }
 
 static void test_last_ids(void)
 {
-	for (int which = 0; which < 8; which++) {
+	for (int which = 0; which <= 10; which++) {
 		struct op_mbox_create op = {.name = STR("one more")};
 		struct op_mbox_create_reply reply;
 		struct fixture f;
