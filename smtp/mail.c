@@ -45,11 +45,12 @@ static enum step sender_checked(struct task *t)
 	return session_answer(s, REPLY_SENDER_OK);
 }
 
-/* The sender of a submitted message is one of the login's addresses. */
+/* The sender of a submitted message is one of the login's addresses, or none, as of read receipts
+   (RFC 8098 3) and answers of programs (RFC 3834 3.3): nobody gets a report of these. */
 static enum step check_sender(struct session *s)
 {
 	struct auth_may_send ask = {.aid = s->aid, .address = s->env->mail.from.text};
-	if (ask.address.n == 0) { return refuse_mail(s, REPLY_SENDER_NULL, STR("")); }
+	if (ask.address.n == 0) { return session_answer(s, REPLY_SENDER_OK); }
 	if (str_ieq(ask.address, s->login)) { return session_answer(s, REPLY_SENDER_OK); }
 	return session_call(s, ROLE_AUTH, &AUTH_MAY_SEND, &ask, sender_checked);
 }

@@ -68,7 +68,6 @@ static const struct {
 	[REPLY_AUTH_LATER] = {454, "4.7.0 Authentication is not available now"},
 
 	[REPLY_SENDER_NOT_YOURS] = {553, "5.7.1 Not your sender address:"},
-	[REPLY_SENDER_NULL] = {553, "5.7.1 Mail of users needs a sender address"},
 	[REPLY_SENDER_LATER] = {451, "4.3.0 Cannot check the sender now"},
 	[REPLY_NO_USER] = {550, "5.1.1 No such user:"},
 	[REPLY_NO_RELAY] = {550, "5.7.1 Relaying denied:"},

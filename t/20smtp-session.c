@@ -590,7 +590,13 @@ static void test_submission(void)
 	CHECK_STR(SAY(&f, "AUTH PLAIN AG9uZQBzZWNyZXQ=\r\n"), STR("235/2.7.0"));
 	CHECK_STR(SAY(&f, "AUTH PLAIN AG9uZQBzZWNyZXQ=\r\n"), STR("503/5.5.1"));
 	CHECK_STR(SAY(&f, "MAIL FROM:<x@example.test>\r\n"), STR("553/5.7.1"));
-	CHECK_STR(SAY(&f, "MAIL FROM:<>\r\n"), STR("553/5.7.1"));
+	/* a read receipt has no sender, and an author who is the login */
+	CHECK_STR(SAY(&f, "MAIL FROM:<>\r\nRCPT TO:<x@example.org>\r\nDATA\r\n"),
+		STR("250/2.1.0 250/2.1.5 354"));
+	CHECK_STR(SAY(&f, "From: <x@example.test>\r\n\r\nx\r\n.\r\n"), STR("550/5.7.1"));
+	SAY(&f, "MAIL FROM:<>\r\nRCPT TO:<x@example.org> NOTIFY=SUCCESS,FAILURE\r\nDATA\r\n");
+	CHECK_STR(SAY(&f, TEXT), STR("250/2.0.0"));
+	CHECK_STR(buf_view(&f.envelope), STR("from= remote=x@example.org"));
 	CHECK_STR(SAY(&f, "MAIL FROM:<one@example.test> AUTH=<>\r\nRCPT TO:<x@example.org>\r\n"
 			  "RCPT TO:<two@example.test>\r\nDATA\r\n"),
 		STR("250/2.1.0 250/2.1.5 250/2.1.5 354"));
