@@ -52,8 +52,9 @@ struct auth_resolve_reply {
  * to it, subaddresses of those. */
 struct auth_may_send {
 	uint32_t aid;
-	struct str address;
+	struct str address; /* "" = as nobody, which every login may */
 };
+/* rc: 0, ERR_DENIED (the account was disabled or removed since the login), ERR_AGAIN. */
 struct auth_may_send_reply {
 	bool allowed;
 };

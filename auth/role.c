@@ -295,17 +295,28 @@ static void resolve(struct auth *au, struct link_msg *m, bool may_make)
 	link_reply(m, ERR_AGAIN, NULL);
 }
 
-static void may_send(struct auth *au, struct link_msg *m)
+/* 1, 0, ERR_DENIED when the account may no longer log in, or what the store says. */
+static int judge_sender(struct auth *au, struct snap *sn, struct link_msg *m)
 {
 	const struct auth_may_send *req = m->request;
+	struct directory_conf c;
+	struct acct acct;
+	int rc = snap_acct(sn, req->aid, &acct);
+	if (rc == ERR_GONE || (rc == 0 && acct.disabled)) { return ERR_DENIED; }
+	if (rc < 0) { return rc; }
+	if (req->address.n == 0) { return 1; }
+	rc = directory_conf(au, sn, req->address, &c);
+	return rc < 0 ? rc : directory_may_send(sn, &c, req->aid, req->address, &m->arena);
+}
+
+static void may_send(struct auth *au, struct link_msg *m)
+{
 	struct snap sn;
 	if (snap_begin(au->role->store, &sn) < 0) {
 		link_reply(m, ERR_AGAIN, NULL);
 		return;
 	}
-	struct directory_conf c;
-	int rc = directory_conf(au, &sn, req->address, &c);
-	if (rc == 0) { rc = directory_may_send(&sn, &c, req->aid, req->address, &m->arena); }
+	int rc = judge_sender(au, &sn, m);
 	struct auth_may_send_reply reply = {.allowed = rc == 1};
 	snap_end(&sn);
 	link_reply(m, MIN(rc, 0), &reply);

@@ -37,6 +37,11 @@ static enum step sender_checked(struct task *t)
 {
 	struct session *s = session_of(t);
 	const struct auth_may_send_reply *reply = s->call.reply;
+	if (s->call.rc == ERR_DENIED) {
+		envelope_refused(s->env, REPLY_AUTH_OVER, STR(""));
+		session_reset(s);
+		return session_close(s, REPLY_AUTH_OVER);
+	}
 	if (s->call.rc < 0) { return refuse_mail(s, REPLY_SENDER_LATER, STR("")); }
 	if (!reply->allowed) {
 		return refuse_mail(s, REPLY_SENDER_NOT_YOURS, s->env->mail.from.text);
@@ -46,12 +51,11 @@ static enum step sender_checked(struct task *t)
 }
 
 /* The sender of a submitted message is one of the login's addresses, or none, as of read receipts
-   (RFC 8098 3) and answers of programs (RFC 3834 3.3): nobody gets a report of these. */
+   (RFC 8098 3) and answers of programs (RFC 3834 3.3): nobody gets a report of these.
+   Asked each time, for the account may have been disabled since it logged in. */
 static enum step check_sender(struct session *s)
 {
 	struct auth_may_send ask = {.aid = s->aid, .address = s->env->mail.from.text};
-	if (ask.address.n == 0) { return session_answer(s, REPLY_SENDER_OK); }
-	if (str_ieq(ask.address, s->login)) { return session_answer(s, REPLY_SENDER_OK); }
 	return session_call(s, ROLE_AUTH, &AUTH_MAY_SEND, &ask, sender_checked);
 }
 

@@ -63,6 +63,7 @@ static const struct {
 	[REPLY_AUTH_TWICE] = {503, "5.5.1 Logged in already"},
 	[REPLY_AUTH_MECHANISM] = {504, "5.5.4 Unknown mechanism"},
 	[REPLY_AUTH_BAD] = {535, "5.7.8 Authentication failed"},
+	[REPLY_AUTH_OVER] = {535, "5.7.8 The account is disabled or gone"},
 	[REPLY_AUTH_CANCELLED] = {501, "5.7.0 Authentication cancelled"},
 	[REPLY_AUTH_ENCODING] = {501, "5.5.2 Malformed authentication response"},
 	[REPLY_AUTH_LATER] = {454, "4.7.0 Authentication is not available now"},

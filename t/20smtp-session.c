@@ -626,6 +626,17 @@ static void tls_login(const char *settings)
 	CHECK_STR(smtp_login(&f), STR("250 235/2.7.0"));
 }
 
+/* Between two messages of a session its account is disabled. */
+static void test_disabled(void)
+{
+	tls_login("");
+	CHECK_STR(SAY(&f, "MAIL FROM:<one@example.test>\r\nRSET\r\n"), STR("250/2.1.0 250/2.0.0"));
+	f.disabled = true;
+	CHECK_STR(SAY(&f, "MAIL FROM:<one@example.test>\r\nRCPT TO:<x@example.org>\r\n"),
+		STR("535/5.7.8."));
+	smtp_end(&f);
+}
+
 static void test_authors(void)
 {
 	static const struct {
@@ -916,6 +927,7 @@ int main(int argc, char **argv)
 		{"LMTP to as many as there may be", test_lmtp_recipients},
 		{"submission", test_submission},
 		{"authors", test_authors},
+		{"an account that is disabled", test_disabled},
 		{"the dialogue of AUTH", test_auth_dialogue},
 		{"XCLIENT", test_xclient},
 		{"PROXY", test_proxy},

@@ -52,24 +52,24 @@ static void fake_login(struct link_msg *m)
 	link_reply(m, good ? 0 : ERR_DENIED, &reply);
 }
 
-static void fake_may_send(struct link_msg *m)
+static void fake_may_send(const struct smtp_fixture *f, struct link_msg *m)
 {
 	const struct auth_may_send *ask = m->request;
 	struct auth_may_send_reply reply = {
-		.allowed = str_istarts(ask->address, STR("o")) &&
-			   str_iends(ask->address, STR("@example.test"))};
-	link_reply(m, 0, &reply);
+		.allowed = ask->address.n == 0 ||
+			   (str_istarts(ask->address, STR("o")) &&
+				   str_iends(ask->address, STR("@example.test")))};
+	link_reply(m, f->disabled ? ERR_DENIED : 0, &reply);
 }
 
 static void on_auth(void *ctx, struct link_msg *m)
 {
-	(void)ctx; /* it has no state */
 	if (m->type == &AUTH_RESOLVE) {
 		fake_resolve(m);
 	} else if (m->type == &AUTH_LOGIN) {
 		fake_login(m);
 	} else {
-		fake_may_send(m);
+		fake_may_send(ctx, m);
 	}
 }
 

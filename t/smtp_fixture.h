@@ -21,6 +21,7 @@ struct smtp_fixture {
 	bool gone;        /* the server closed */
 	struct buf heard; /* since the last say */
 	int tls_rc;       /* of the client's handshake, 1 = none yet */
+	bool disabled;    /* auth: the login's account, by now */
 	/* what the store got */
 	int deliver_rc, full_aid;             /* what it answers; ERR_QUOTA for this account */
 	unsigned delivers, audits, audit_ops; /* records, and operations with some */
