@@ -89,14 +89,22 @@ enum step mail_begin(struct session *s, struct str args)
 
 /* --- RCPT --- */
 
+/* By LMTP a list may name many who are gone: its peers are listed, and do not guess. */
+static enum step say_no(struct session *s, enum reply_id id, struct str detail)
+{
+	uint32_t errors = s->errors;
+	session_reply_with(s, id, detail);
+	if (session_at(s, AT_LMTP)) { s->errors = errors; }
+	return session_next(s);
+}
+
 static enum step refuse_rcpt(struct session *s, enum reply_id id, struct str detail)
 {
 	struct buf text = {0};
 	reply_text(id, detail, &text);
 	envelope_refuse(s->env, s->rcpt.to.text, buf_view(&text));
 	buf_fini(&text);
-	session_reply_with(s, id, detail);
-	return session_next(s);
+	return say_no(s, id, detail);
 }
 
 static bool any_full(const struct auth_resolve_reply *r)
@@ -151,7 +159,7 @@ enum step rcpt_begin(struct session *s, struct str args)
 	if (++e->tried_n > TRIES_MAX) { return session_close(s, REPLY_TOO_MANY_ERRORS); }
 	bool utf8 = (e->mail.body & BODY_SMTPUTF8) != 0;
 	enum command_error error = rcpt_args_parse(args, utf8, &e->arena, &s->rcpt);
-	if (error) { return session_answer(s, rcpt_errors[error]); }
+	if (error) { return say_no(s, rcpt_errors[error], STR("")); }
 	policy_start(s, STAGE_RCPT);
 	s->task.step = rcpt_judged;
 	return rcpt_judged(&s->task);

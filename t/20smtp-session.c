@@ -556,6 +556,27 @@ static void test_lmtp(void)
 	smtp_end(&f);
 }
 
+/* A list whose members have left costs neither time nor the mail of the others. */
+static void test_lmtp_unknown(void)
+{
+	struct buf text = {0}, want = {0};
+	smtp_start(&f, ROLE_MX, "smtp.errors_max=3 smtp.errors_soft=2");
+	smtp_connect(&f, LISTEN_LMTP);
+	SAY(&f, "LHLO x\r\n" MAIL "RCPT TO:<one@example.test>\r\n");
+	for (int i = 0; i < 30; i++) {
+		buf_str(&text,
+			i % 2 ? STR("RCPT TO:<>\r\n") : STR("RCPT TO:<nobody@example.test>\r\n"));
+		buf_str(&want, i % 2 ? STR("501/5.1.3 ") : STR("550/5.1.1 "));
+	}
+	buf_str(&text, STR("DATA\r\n"));
+	buf_str(&want, STR("354"));
+	CHECK_STR(smtp_say(&f, buf_view(&text)), buf_view(&want));
+	CHECK_STR(SAY(&f, TEXT), STR("250/2.0.0"));
+	buf_fini(&text);
+	buf_fini(&want);
+	smtp_end(&f);
+}
+
 /* As many good ones as there may be, and bad ones besides: their record has room for so many. */
 static void test_lmtp_recipients(void)
 {
@@ -924,6 +945,7 @@ int main(int argc, char **argv)
 		{"STARTTLS", test_starttls},
 		{"text behind STARTTLS", test_starttls_injection},
 		{"LMTP", test_lmtp},
+		{"LMTP to many who are unknown", test_lmtp_unknown},
 		{"LMTP to as many as there may be", test_lmtp_recipients},
 		{"submission", test_submission},
 		{"authors", test_authors},
