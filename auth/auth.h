@@ -42,8 +42,13 @@ struct auth_target {
 	struct str folder;  /* local: the mailbox a +detail names, "" = INBOX */
 	bool over_quota;    /* nothing more goes in, or not `size` octets */
 };
+enum {
+	RESOLVE_OK,
+	RESOLVE_LATER /* a postmaster there must be (RFC 5321 4.5.1), and will be with an account */
+};
 struct auth_resolve_reply {
 	bool local_domain; /* the domain is ours: an empty list means "no such user" */
+	uint8_t fault;     /* or this, RESOLVE_* */
 	struct auth_target *targets;
 	uint32_t targets_n;
 };

@@ -139,6 +139,7 @@ static int apply_postmaster(struct walk *w)
 {
 	struct acct acct;
 	int rc = snap_acct_next(w->sn, 0, &acct);
+	if (rc == ERR_GONE) { w->out->fault = RESOLVE_LATER; }
 	return rc == 0 ? add_account(w, acct.aid, STR("")) : rc == ERR_GONE ? 0 : rc;
 }
 
@@ -189,8 +190,12 @@ int directory_resolve(struct snap *sn, const struct directory_conf *c, struct st
 	*w = (struct walk){.sn = sn, .conf = c, .arena = a, .size = size, .out = out};
 	*out = (struct auth_resolve_reply){
 		.targets = arena_array(a, TARGETS_MAX, sizeof *out->targets)};
+	bool postmaster = str_ieq(address, STR("postmaster"));
 	address = complete(c, address, a);
-	if (!split(address, &local, &domain)) { return 0; }
+	if (!split(address, &local, &domain)) {
+		if (postmaster) { out->fault = RESOLVE_LATER; }
+		return 0;
+	}
 	int rc = domain_is_local(w, domain);
 	if (rc < 0) { return rc; }
 	out->local_domain = rc == 1;

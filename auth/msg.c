@@ -15,6 +15,7 @@ WIRE_TABLE(auth_target, wire_auth_target, WIRE_U32(struct auth_target, aid),
 	WIRE_BOOL(struct auth_target, over_quota));
 WIRE_TABLE(auth_resolve_reply, wire_auth_resolve_reply,
 	WIRE_BOOL(struct auth_resolve_reply, local_domain),
+	WIRE_U8(struct auth_resolve_reply, fault),
 	WIRE_LIST(struct auth_resolve_reply, targets, targets_n, wire_auth_target, TARGETS_MAX));
 WIRE_TABLE(auth_may_send, wire_auth_may_send, WIRE_U32(struct auth_may_send, aid),
 	WIRE_STR(struct auth_may_send, address, ADDRESS_MAX));

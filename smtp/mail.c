@@ -121,6 +121,9 @@ static enum step rcpt_resolved(struct task *t)
 	const struct auth_resolve_reply *r = s->call.reply;
 	struct str rcpt = s->rcpt.to.text;
 	if (s->call.rc < 0) { return refuse_rcpt(s, REPLY_RCPT_LATER, rcpt); }
+	if (r->targets_n == 0 && r->fault == RESOLVE_LATER) {
+		return refuse_rcpt(s, REPLY_RCPT_LATER, rcpt);
+	}
 	/* the right to relay comes from a login alone; an alias of ours may lead elsewhere */
 	if (!r->local_domain && !s->aid) { return refuse_rcpt(s, REPLY_NO_RELAY, rcpt); }
 	if (r->targets_n == 0) { return refuse_rcpt(s, REPLY_NO_USER, rcpt); }

@@ -442,6 +442,33 @@ static void set_domain(const char *name, const char *value)
 	CHECK_INT(mdb_txn_commit(txn), 0);
 }
 
+static void drop_account(uint32_t aid)
+{
+	struct op_acct_del del = {.aid = aid};
+	CHECK_INT(store_apply(fx.s, &OP_ACCT_DEL, &del, &fx.a, NULL), 0);
+}
+
+/* Where nobody is there yet, nothing for the postmaster is lost. */
+static void test_no_postmaster(void)
+{
+	struct client c;
+	start();
+	client_start(&c, LISTEN_SMTP);
+	say(&c, STR("EHLO x\r\nMAIL FROM:<a@example.org>\r\n"));
+	CHECK(str_starts(say(&c, STR("RCPT TO:<postmaster>\r\n")), STR("250 ")));
+	drop_account(fx.aid);
+	drop_account(fx.aid + 1);
+	CHECK(str_starts(say(&c, STR("RCPT TO:<postmaster>\r\n")), STR("451 4.3.0 ")));
+	CHECK(str_starts(say(&c, STR("RCPT TO:<Postmaster@example.test>\r\n")), STR("451 4.3.0 ")));
+	CHECK(str_starts(say(&c, STR("RCPT TO:<u@example.test>\r\n")), STR("550 5.1.1 ")));
+	CHECK(str_starts(say(&c, STR("RCPT TO:<postmaster@far.test>\r\n")), STR("550 5.7.1 ")));
+	struct op_domain_del del = {.name = STR("example.test")};
+	CHECK_INT(store_apply(fx.s, &OP_DOMAIN_DEL, &del, &fx.a, NULL), 0);
+	CHECK(str_starts(say(&c, STR("RCPT TO:<postmaster>\r\n")), STR("451 4.3.0 ")));
+	client_end(&c);
+	end();
+}
+
 static void on_line(void *ctx, struct str line)
 {
 	buf_str(ctx, line);
@@ -479,6 +506,7 @@ int main(int argc, char **argv)
 		{"the record of a refusal", test_audit},
 		{"the record of an alias", test_audit_of_alias},
 		{"the record of a refused header", test_audit_of_header},
+		{"no postmaster yet", test_no_postmaster},
 		{"the first domain cannot be read", test_first_domain},
 	};
 	log_set_level(LOG_ERROR);
