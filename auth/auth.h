@@ -44,6 +44,7 @@ struct auth_target {
 };
 enum {
 	RESOLVE_OK,
+	RESOLVE_LOOP, /* aliases that lead to themselves and nowhere else, or too far */
 	RESOLVE_LATER /* a postmaster there must be (RFC 5321 4.5.1), and will be with an account */
 };
 struct auth_resolve_reply {

@@ -13,8 +13,10 @@ struct walk {
 	struct {
 		struct str address, detail;
 		unsigned depth;
+		size_t from; /* whom it was met through, from 1; 0 = it was asked for */
 	} todo[TARGETS_MAX];
 	size_t next, n;
+	bool looped, too_deep;
 	struct auth_resolve_reply *out;
 };
 
@@ -62,12 +64,24 @@ static int domain_is_local(struct walk *w, struct str name)
 	return rc == ERR_GONE ? 0 : rc < 0 ? rc : 1;
 }
 
+/* Is number `i` the one that is visited now, or did it lead there? */
+static bool is_ancestor(const struct walk *w, size_t i)
+{
+	size_t at = w->next;
+	while (at && at - 1 != i) { at = w->todo[at - 1].from; }
+	return at != 0;
+}
+
 static int follow(struct walk *w, struct str address, struct str detail, unsigned depth)
 {
 	for (size_t i = 0; i < w->n; i++) {
-		if (str_ieq(w->todo[i].address, address)) { return 0; }
+		if (!str_ieq(w->todo[i].address, address)) { continue; }
+		w->looped |= is_ancestor(w, i);
+		return 0;
 	}
-	if (w->n == COUNT(w->todo) || depth > DIRECTORY_DEPTH_MAX) { return ERR_LIMIT; }
+	w->too_deep |= depth > DIRECTORY_DEPTH_MAX;
+	if (w->n == COUNT(w->todo) || w->too_deep) { return ERR_LIMIT; }
+	w->todo[w->n].from = w->next;
 	w->todo[w->n].address = address;
 	w->todo[w->n].detail = detail;
 	w->todo[w->n++].depth = depth;
@@ -203,6 +217,13 @@ int directory_resolve(struct snap *sn, const struct directory_conf *c, struct st
 	while (rc == 0 && w->next < w->n) {
 		size_t i = w->next++;
 		rc = visit(w, w->todo[i].address, w->todo[i].detail, w->todo[i].depth);
+	}
+	if (rc == ERR_LIMIT && w->too_deep) {
+		out->targets_n = 0;
+		rc = 0;
+	}
+	if (rc == 0 && out->targets_n == 0 && (w->looped || w->too_deep)) {
+		out->fault = RESOLVE_LOOP;
 	}
 	return rc;
 }

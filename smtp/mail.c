@@ -126,7 +126,10 @@ static enum step rcpt_resolved(struct task *t)
 	}
 	/* the right to relay comes from a login alone; an alias of ours may lead elsewhere */
 	if (!r->local_domain && !s->aid) { return refuse_rcpt(s, REPLY_NO_RELAY, rcpt); }
-	if (r->targets_n == 0) { return refuse_rcpt(s, REPLY_NO_USER, rcpt); }
+	if (r->targets_n == 0) {
+		return refuse_rcpt(
+			s, r->fault == RESOLVE_LOOP ? REPLY_ALIAS_LOOP : REPLY_NO_USER, rcpt);
+	}
 	if (any_full(r)) { return refuse_rcpt(s, REPLY_RCPT_FULL, rcpt); }
 	if (envelope_accept(s->env, &s->rcpt, r->targets, r->targets_n) < 0) {
 		return refuse_rcpt(s, REPLY_TOO_MANY_RCPTS, STR(""));

@@ -71,6 +71,7 @@ static const struct {
 	[REPLY_SENDER_NOT_YOURS] = {553, "5.7.1 Not your sender address:"},
 	[REPLY_SENDER_LATER] = {451, "4.3.0 Cannot check the sender now"},
 	[REPLY_NO_USER] = {550, "5.1.1 No such user:"},
+	[REPLY_ALIAS_LOOP] = {550, "5.4.6 Its aliases lead in a circle or too far:"},
 	[REPLY_NO_RELAY] = {550, "5.7.1 Relaying denied:"},
 	[REPLY_RCPT_FULL] = {452, "4.2.2 Mailbox full:"},
 	[REPLY_RCPT_LATER] = {451, "4.3.0 Cannot look up the recipient now:"},

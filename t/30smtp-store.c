@@ -442,6 +442,47 @@ static void set_domain(const char *name, const char *value)
 	CHECK_INT(mdb_txn_commit(txn), 0);
 }
 
+static void set_alias(const char *from, const char *to, const char *second)
+{
+	struct wire_str_item targets[] = {{str_of(to)}, {second ? str_of(second) : STR("")}};
+	struct op_addr_set op = {
+		.address = str_of(from), .targets = targets, .targets_n = second ? 2 : 1};
+	CHECK_INT(store_apply(fx.s, &OP_ADDR_SET, &op, &fx.a, NULL), 0);
+}
+
+/* Aliases in a circle: what is wrong is told, unless there is a way out of it. */
+static void test_alias_loops(void)
+{
+	struct client c;
+	char from[32], to[32];
+	start();
+	set_alias("self@example.test", "self@example.test", NULL);
+	set_alias("plus@example.test", "plus+x@example.test", NULL);
+	set_alias("one@example.test", "two@example.test", NULL);
+	set_alias("two@example.test", "one@example.test", NULL);
+	set_alias("out@example.test", "out@example.test", "u@example.test");
+	set_alias("fork@example.test", "left@example.test", "right@example.test");
+	set_alias("left@example.test", "nobody@example.test", NULL);
+	set_alias("right@example.test", "nobody@example.test", NULL);
+	for (int i = 0; i < 11; i++) {
+		snprintf(from, sizeof from, "c%d@example.test", i);
+		snprintf(to, sizeof to, "c%d@example.test", i + 1);
+		set_alias(from, to, NULL);
+	}
+	set_alias("c11@example.test", "u@example.test", NULL);
+	client_start(&c, LISTEN_SMTP);
+	say(&c, STR("EHLO x\r\nMAIL FROM:<a@example.org>\r\n"));
+	CHECK(str_starts(say(&c, STR("RCPT TO:<self@example.test>\r\n")), STR("550 5.4.6 ")));
+	CHECK(str_starts(say(&c, STR("RCPT TO:<plus@example.test>\r\n")), STR("550 5.4.6 ")));
+	CHECK(str_starts(say(&c, STR("RCPT TO:<one@example.test>\r\n")), STR("550 5.4.6 ")));
+	CHECK(str_starts(say(&c, STR("RCPT TO:<c0@example.test>\r\n")), STR("550 5.4.6 ")));
+	CHECK(str_starts(say(&c, STR("RCPT TO:<fork@example.test>\r\n")), STR("550 5.1.1 ")));
+	CHECK(str_starts(say(&c, STR("RCPT TO:<out@example.test>\r\n")), STR("250 ")));
+	CHECK(str_starts(say(&c, STR("RCPT TO:<c2@example.test>\r\n")), STR("250 ")));
+	client_end(&c);
+	end();
+}
+
 static void drop_account(uint32_t aid)
 {
 	struct op_acct_del del = {.aid = aid};
@@ -507,6 +548,7 @@ int main(int argc, char **argv)
 		{"the record of an alias", test_audit_of_alias},
 		{"the record of a refused header", test_audit_of_header},
 		{"no postmaster yet", test_no_postmaster},
+		{"aliases in a circle", test_alias_loops},
 		{"the first domain cannot be read", test_first_domain},
 	};
 	log_set_level(LOG_ERROR);
