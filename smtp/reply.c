@@ -54,6 +54,7 @@ static const struct {
 	[REPLY_RCPT_IN_DATA] = {503, "5.5.1 The message has begun"},
 	[REPLY_FAILED_BDAT] = {503, "5.5.1 The message was refused, RSET"},
 	[REPLY_TLS_TWICE] = {503, "5.5.1 TLS is active already"},
+	[REPLY_TLS_LATE] = {503, "5.5.1 STARTTLS comes before AUTH"},
 	[REPLY_TLS_AWAY] = {454, "4.7.0 TLS is not available"},
 
 	[REPLY_NEEDS_TLS] = {530, "5.7.0 STARTTLS first"},

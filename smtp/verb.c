@@ -210,7 +210,8 @@ static enum step tls_begin(struct task *t)
 static enum step run_starttls(struct session *s, struct str args)
 {
 	(void)args; /* none, says the table */
-	if (conn_is_tls(s->task.conn) || s->aid) { return session_answer(s, REPLY_TLS_TWICE); }
+	if (conn_is_tls(s->task.conn)) { return session_answer(s, REPLY_TLS_TWICE); }
+	if (s->aid) { return session_answer(s, REPLY_TLS_LATE); }
 	if (!s->server->role->tls) { return session_answer(s, REPLY_TLS_AWAY); }
 	if (conn_in(s->task.conn).n) {
 		log_event(LOG_WARN, &s->log, "dropped", "reason=text behind STARTTLS");

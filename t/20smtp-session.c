@@ -801,6 +801,8 @@ static void test_auth_without_tls(void)
 {
 	tcp(ROLE_SUBMIT, LISTEN_SUBMISSION, "smtp.auth_without_tls=loopback");
 	CHECK_STR(say_tcp(HELLO "AUTH PLAIN AG9uZQBzZWNyZXQ=\r\n"), STR("220 250 235/2.7.0"));
+	CHECK_STR(say_tcp("STARTTLS\r\n"), STR("503/5.5.1"));
+	CHECK(heard("STARTTLS comes before AUTH"));
 	smtp_end(&f);
 	tcp(ROLE_SUBMIT, LISTEN_SUBMISSION, "");
 	CHECK_STR(say_tcp(HELLO "AUTH PLAIN AG9uZQBzZWNyZXQ=\r\n"), STR("220 250 538/5.7.11"));
