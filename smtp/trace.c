@@ -66,15 +66,28 @@ static struct str list_id_of(struct str value)
 	return good ? str_sub(id, 0, (size_t)to) : STR("");
 }
 
-static bool is_return_path(struct str name)
+static bool is_return_path(const struct head_field *f)
 {
-	return str_ieq(name, STR("Return-Path"));
+	return str_ieq(f->name, STR("Return-Path"));
 }
 
 /* RFC 5322 3.6.3, 3.6.6 */
-static bool is_bcc(struct str name)
+static bool is_bcc(const struct head_field *f)
 {
-	return str_ieq(name, STR("Bcc")) || str_ieq(name, STR("Resent-Bcc"));
+	return str_ieq(f->name, STR("Bcc")) || str_ieq(f->name, STR("Resent-Bcc"));
+}
+
+static bool is_empty_msgid(const struct head_field *f)
+{
+	for (size_t i = 0; i < f->value.n; i++) {
+		if (str_chr(STR(" \t\r\n"), f->value.p[i]) < 0) { return false; }
+	}
+	return str_ieq(f->name, STR("Message-ID"));
+}
+
+static bool is_not_sent(const struct head_field *f)
+{
+	return is_bcc(f) || is_empty_msgid(f);
 }
 
 void header_look(struct str header, struct header_facts *out)
@@ -92,13 +105,17 @@ void header_look(struct str header, struct header_facts *out)
 		} else if (str_ieq(f.name, STR("Date"))) {
 			out->date = true;
 		} else if (str_ieq(f.name, STR("Message-ID"))) {
+			if (is_empty_msgid(&f)) {
+				out->msgid_empty = true;
+				continue;
+			}
 			out->msgid = true;
 			out->msgid_value = str_sub(str_trim(f.value), 0, TRACE_MSGID_MAX);
 		} else if (str_ieq(f.name, STR("List-Id"))) {
 			if (out->list_id.n == 0) { out->list_id = list_id_of(f.value); }
-		} else if (is_bcc(f.name)) {
+		} else if (is_bcc(&f)) {
 			out->bcc = true;
-		} else if (is_return_path(f.name)) {
+		} else if (is_return_path(&f)) {
 			out->return_path = true;
 		} else if (str_ieq(f.name, STR("Delivered-To"))) {
 			if (out->delivered_n < TRACE_DELIVERED_MAX) {
@@ -120,13 +137,14 @@ bool header_was_delivered_to(const struct header_facts *f, struct str rcpt)
 
 /* --- taking out --- */
 
-static void copy_without(struct str header, bool (*is_out)(struct str name), struct buf *out)
+static void copy_without(
+	struct str header, bool (*is_out)(const struct head_field *f), struct buf *out)
 {
 	struct head_field f;
 	struct str rest = header, at = header;
 	while (head_next(&rest, &f)) {
 		at = rest;
-		if (!is_out(f.name)) { buf_str(out, f.whole); }
+		if (!is_out(&f)) { buf_str(out, f.whole); }
 	}
 	buf_str(out, at); /* the empty line */
 }
@@ -149,8 +167,8 @@ void header_complete(struct str header, const struct header_facts *facts, int64_
 	if (!facts->msgid) {
 		buf_fmt(out, "Message-ID: <%.*s@%.*s>\r\n", STR_ARG(id), STR_ARG(host));
 	}
-	if (facts->bcc) {
-		copy_without(header, is_bcc, out);
+	if (facts->bcc || facts->msgid_empty) {
+		copy_without(header, is_not_sent, out);
 	} else {
 		buf_str(out, header);
 	}

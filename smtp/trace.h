@@ -38,7 +38,7 @@ struct header_facts {
 	unsigned received;                   /* Received fields */
 	unsigned from;                       /* From fields */
 	struct str from_value, sender_value; /* of the first; empty when there is none */
-	bool sender, date, msgid, bcc, return_path;
+	bool sender, date, msgid, msgid_empty, bcc, return_path;
 	struct str msgid_value;                    /* trimmed */
 	struct str list_id;                        /* RFC 2919, without brackets */
 	struct str delivered[TRACE_DELIVERED_MAX]; /* values of Delivered-To */
@@ -51,6 +51,7 @@ void header_without_return_path(struct str header, struct buf *out);
 /* A Delivered-To field names this recipient. */
 bool header_was_delivered_to(const struct header_facts *f, struct str rcpt);
 /* Copy the header (which ends with its empty line) to `out` without Bcc, and with Date and
-   Message-ID when they are missing (RFC 6409 8.1-8.3). `id` makes the Message-ID unique. */
+   Message-ID when they are missing (RFC 6409 8.1-8.3); an empty Message-ID is missing. `id` makes
+   the Message-ID unique. */
 void header_complete(struct str header, const struct header_facts *f, int64_t now_us, struct str id,
 	struct str host, struct buf *out);

@@ -91,6 +91,7 @@ static void test_complete(void)
 		{"Subject: x\r\n\r\n", "Subject: x\r\n\r\n", true, true},
 		{"Date: x\r\nMessage-ID: y\r\n\r\n", "Date: x\r\nMessage-ID: y\r\n\r\n", false,
 			false},
+		{"Message-ID: \r\n\t\r\nDate: x\r\n\r\n", "Date: x\r\n\r\n", false, true},
 		{"Bcc: a,\r\n b\r\nDate: x\r\nbcc: c\r\nResent-BCC: d\r\n\r\n", "Date: x\r\n\r\n",
 			false, true},
 	};
