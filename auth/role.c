@@ -8,6 +8,7 @@
 #include "auth/password.h"
 #include "auth/throttle.h"
 #include "lib/log.h"
+#include "lib/metric.h"
 
 enum { SECRETS_MAX = PASSWORD_HASHES_MAX * PASSWORD_HASH_LEN };
 
@@ -21,6 +22,23 @@ struct auth {
 };
 
 static const struct log_ctx LOG = {.role = "auth"};
+
+#define METRIC(symbol, text) static struct metric symbol = {.name = #symbol, .help = text}
+METRIC(auth_logins_total, "Logins with the right password.");
+METRIC(auth_login_failures_total, "Logins with a wrong name or password.");
+METRIC(auth_login_errors_total, "Logins that could not be decided, for now.");
+METRIC(auth_throttled_total, "Logins that had to wait for failures before them.");
+METRIC(auth_password_checks_total, "Passwords that had to be hashed.");
+METRIC(auth_lookups_total, "Addresses looked up.");
+
+static struct metric *const metrics[] = {
+	&auth_logins_total,
+	&auth_login_failures_total,
+	&auth_login_errors_total,
+	&auth_throttled_total,
+	&auth_password_checks_total,
+	&auth_lookups_total,
+};
 
 /* For a name without a domain that of the configuration, else the store's first. 0, or why that
    cannot be known: then nobody may say that there is no such name. */
@@ -154,6 +172,10 @@ static void login_reply(struct login *lg, int rc)
 	log_event(rc == 0 ? LOG_INFO : LOG_WARN, &LOG, rc == 0 ? "login" : "login refused",
 		"user=%.*s peer=%.*s service=%.*s%s%s", STR_ARG(req->user), STR_ARG(req->peer),
 		STR_ARG(req->service), rc == 0 ? "" : " reason=", rc == 0 ? "" : err_name(rc));
+	metric_add(rc == 0            ? &auth_logins_total
+		   : rc == ERR_DENIED ? &auth_login_failures_total
+				      : &auth_login_errors_total,
+		1);
 	link_reply(lg->m, rc, rc == 0 ? &lg->reply : NULL);
 	login_free(lg);
 }
@@ -189,6 +211,7 @@ static void on_verify(struct timer *t)
 	lg->job.password[req->password.n] = '\0';
 	lg->job.done = on_hashed;
 	lg->hashing = true;
+	metric_add(&auth_password_checks_total, lg->job.hashes_n > 0);
 	if (password_check(lg->au->pool, &lg->job) < 0) {
 		lg->hashing = false;
 		login_reply(lg, ERR_AGAIN);
@@ -258,8 +281,9 @@ static void login_start(struct auth *au, struct link_msg *m, bool may_make)
 				   str_make(lg->secrets, lg->secrets_n), req->password, now))) {
 		login_reply(lg, 0);
 	} else {
-		timer_start(au->role->loop, &lg->timer,
-			throttle_wait_us(&au->throttle, req->peer, now), on_verify);
+		int64_t wait_us = throttle_wait_us(&au->throttle, req->peer, now);
+		metric_add(&auth_throttled_total, wait_us > 0);
+		timer_start(au->role->loop, &lg->timer, wait_us, on_verify);
 	}
 }
 
@@ -272,6 +296,7 @@ static void resolve(struct auth *au, struct link_msg *m, bool may_make)
 	struct str make = STR("");
 	struct snap sn;
 	int rc = snap_begin(au->role->store, &sn);
+	metric_add(&auth_lookups_total, may_make); /* it comes once more with a new account */
 	if (rc == 0) {
 		struct directory_conf c;
 		rc = directory_conf(au, &sn, req->address, &c);
@@ -352,6 +377,7 @@ static void auth_reload(struct role *r)
 static int auth_start(struct role *r, struct err *e)
 {
 	struct auth *au = xnew(struct auth);
+	for (size_t i = 0; i < COUNT(metrics); i++) { metric_register(metrics[i]); }
 	(void)e; /* nothing here can fail: the store was opened before */
 	au->role = r;
 	r->state = au;

@@ -22,6 +22,10 @@ static inline void metric_sub(struct metric *m, uint64_t n)
 {
 	m->value -= n;
 }
+static inline void metric_set(struct metric *gauge, uint64_t value)
+{
+	gauge->value = value;
+}
 void metric_register(struct metric *m);
 /* Walk: start with NULL. */
 struct metric *metric_next(struct metric *m);

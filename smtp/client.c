@@ -2,6 +2,7 @@
 #include "smtp/client_private.h"
 
 #include "lib/codec.h"
+#include "smtp/relay_metrics.h"
 
 enum { LINE_MAX = 2048 };
 static const int64_t GREETING_US = 300 * SECOND_US; /* RFC 5321 4.5.3.2.1 */
@@ -159,6 +160,7 @@ static enum step tls_done(struct task *t)
 			STR("4.7.5 the TLS handshake failed"));
 	}
 	c->used_tls = true;
+	metric_add(&relay_tls_sessions_total, 1);
 	return c->tls == CLIENT_TLS_IMPLICIT ? client_await(c, GREETING_US, step_ehlo)
 					     : step_ehlo(c);
 }
@@ -216,6 +218,7 @@ static enum step step_ehlo(struct client *c)
 static enum step connected(struct task *t)
 {
 	struct client *c = client_of(t);
+	metric_add(t->rc < 0 ? &relay_connect_failures_total : &relay_connections_total, 1);
 	if (t->rc < 0) {
 		return client_lost(c, "4.4.1",
 			t->rc == ERR_TIMEOUT ? "connecting timed out" : "connection refused");

@@ -4,6 +4,8 @@
    it never listens. */
 #include "smtp/relay.h"
 
+#include "smtp/relay_metrics.h"
+
 enum { WALK_MAX = 4000 }; /* index entries looked at in one go */
 
 static void arm(struct relay *r, int64_t at_us);
@@ -32,6 +34,17 @@ static int64_t take_due(struct relay *r, struct snap *sn)
 	return 0;
 }
 
+/* Every change of the queue leads here. */
+static void look_at_queue(struct snap *sn)
+{
+	struct queue_item oldest;
+	struct arena a = {0};
+	int64_t since_us = snap_queue_item_next(sn, 0, &a, &oldest) == 0 ? oldest.created_us : 0;
+	metric_set(&relay_queue_recipients, snap_queue_count(sn));
+	metric_set(&relay_queue_oldest_timestamp_seconds, (uint64_t)(since_us / SECOND_US));
+	arena_fini(&a);
+}
+
 static void run_schedule(struct job *j)
 {
 	struct relay *r = container_of(j, struct relay, schedule);
@@ -42,6 +55,8 @@ static void run_schedule(struct job *j)
 		return;
 	}
 	int64_t next = take_due(r, &sn);
+	look_at_queue(&sn);
+	metric_set(&relay_shipments, r->active_n);
 	snap_end(&sn);
 	if (next) { arm(r, next); }
 }
@@ -112,6 +127,7 @@ static int relay_start(struct role *role, struct err *e)
 	list_init(&r->active);
 	list_init(&r->schedule.node);
 	role->state = r;
+	relay_metrics_register();
 	r->conf = conf_get(role->conf, &relay_conf_section);
 	r->dns = role->dns;
 	arm(r, 0);

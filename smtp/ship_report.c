@@ -2,6 +2,7 @@
    committed in one operation (RFC 3461 5.2, 6; RFC 5321 6.1). Runs in relay. */
 #include "smtp/dsn.h"
 #include "smtp/relay.h"
+#include "smtp/relay_metrics.h"
 
 enum { RETURN_MAX = 1024 * 1024, BOUNCE_MAX = 4 * 1024 * 1024, REPLY_MAX = 900 };
 
@@ -133,6 +134,20 @@ static enum step begin_anew(struct task *t)
 	return STEP_WAIT;
 }
 
+static void count_outcomes(const struct shipment *s)
+{
+	for (size_t i = 0; i < s->rcpts_n; i++) {
+		const struct ship_rcpt *r = &s->rcpts[i];
+		struct metric *m = r->outcome == RCPT_SENT       ? &relay_sent_total
+				   : r->outcome == RCPT_DEFERRED ? &relay_deferred_total
+				   : r->expired                  ? &relay_expired_total
+								 : &relay_bounced_total;
+		bool tried = !r->left && !(r->row.notify & NOTIFY_DELIVERED);
+		metric_add(m, tried);
+	}
+	metric_add(&relay_reports_total, s->report->op.bounce_n);
+}
+
 /* The answer of the other side is known: keep it until it is stored. A commit whose reply was lost
    is asked for again, and changes nothing then. The report's upload is let go in any case: one that
    was taken is none any more. */
@@ -141,7 +156,10 @@ static enum step committed(struct task *t)
 	struct shipment *s = ship_of(t);
 	struct log_ctx ctx = {.role = "relay", .session = s->serial};
 	call_fini(&s->call);
-	if (t->rc == 0) { return STEP_DONE; }
+	if (t->rc == 0) {
+		count_outcomes(s);
+		return STEP_DONE;
+	}
 	log_event(LOG_ERROR, &ctx, "outcome not stored", "reason=%s", err_name(t->rc));
 	if (t->rc == ERR_GONE) { return begin_anew(t); } /* the upload has waited too long */
 	t->step = commit;

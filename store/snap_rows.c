@@ -172,6 +172,17 @@ int snap_queue_rcpt_next(
 	return rec_unpack(TB_QR, key, v, a, out);
 }
 
+static uint64_t entries(struct snap *sn, enum table tb)
+{
+	MDB_stat st;
+	return mdb_stat(sn->txn, sn->store->dbi[tb], &st) == 0 ? st.ms_entries : 0;
+}
+
+uint64_t snap_queue_count(struct snap *sn)
+{
+	return entries(sn, TB_QR);
+}
+
 int snap_queue_due_next(struct snap *sn, const struct queue_due *after, struct queue_due *out)
 {
 	struct key k = key_ids((uint64_t)after->next_us, after->qid);
@@ -213,12 +224,6 @@ int snap_audit_prev(
 }
 
 /* --- the whole --- */
-
-static uint64_t entries(struct snap *sn, enum table tb)
-{
-	MDB_stat st;
-	return mdb_stat(sn->txn, sn->store->dbi[tb], &st) == 0 ? st.ms_entries : 0;
-}
 
 int store_stat(struct store *s, struct store_stat *out)
 {

@@ -253,6 +253,8 @@ struct queue_rcpt {
 int snap_queue_item(struct snap *sn, uint64_t qid, struct arena *a, struct queue_item *out);
 int snap_queue_item_next(
 	struct snap *sn, uint64_t after_qid, struct arena *a, struct queue_item *out);
+/* Recipients of all of them. */
+uint64_t snap_queue_count(struct snap *sn);
 int snap_queue_rcpt(
 	struct snap *sn, uint64_t qid, uint32_t n, struct arena *a, struct queue_rcpt *out);
 int snap_queue_rcpt_next(

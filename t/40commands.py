@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 from posthouse import (Dev, FakeDns, FakeSmtp, binary, done, imap_login, imap_messages, is_equal, ok, role_pid, smtp_send,
@@ -371,6 +372,47 @@ def test_status(processes):
     check("status: it does not run", ["status", *where], EX_UNAVAILABLE, err="does not run")
 
 
+def test_status_relay(processes):
+    """What relay and auth count: each outcome once, the queue as it is."""
+    def rcpt(address):
+        return {"no": "550 5.1.1 nobody", "later": "450 4.2.0 later"}.get(address.split("@")[0])
+    with Folder() as folder, FakeSmtp(replies={"RCPT": rcpt}) as far, Dev(
+            "--set", "relay.retry_min=1h", "--set", "relay.retry_max=1h", "--set", "auth.failure_delay=1s",
+            data=f"{folder}/data", processes=processes, users={USER: "secret"}, route=f"127.0.0.1:{far.port}") as dev:
+        where = ("--data", dev.data)
+        relay, auth = ("relay", "auth") if processes else ("all", "all")
+        began = int(time.time())
+        submit(dev, USER, ["yes@far.test", "no@far.test", "later@far.test"], MAIL)
+        wait_messages(dev, USER, 1)     # the bounce
+        wrong = 0
+        while not counted(where)[auth]["auth_throttled_total"]:     # each failure has the next one wait twice as long
+            wrong += 1
+            try:
+                imap_login(dev, USER, "wrong")
+            except imaplib.IMAP4.error:
+                pass
+
+        def relayed():
+            now = counted(where)[relay]
+            return now if now["relay_shipments"] == 0 else None
+        now = wait_for(relayed, "relay to come to rest", 60, 0.1)
+        got = {k[6:]: v for k, v in now.items() if k.startswith("relay_") and not k.endswith("timestamp_seconds")}
+        is_equal(got, {"sent_total": 1, "deferred_total": 1, "bounced_total": 1, "expired_total": 0, "reports_total": 1,
+                       "connections_total": 1, "connect_failures_total": 0, "tls_sessions_total": 0, "shipments": 0,
+                       "queue_recipients": 1}, "status: what relay has done")
+        ok(began <= now["relay_queue_oldest_timestamp_seconds"] <= time.time(), "status: the oldest in the queue", now)
+        now = counted(where)[auth]
+        is_equal({k: now[f"auth_{k}_total"] for k in ("logins", "login_failures", "login_errors", "password_checks")},
+                 {"logins": 2, "login_failures": wrong, "login_errors": 0, "password_checks": 1 + wrong}, "status: logins")
+        ok(wrong > 1 and now["auth_throttled_total"] == 1 and now["auth_lookups_total"] >= 4, "status: what auth was asked", now)
+        far.close()
+        check("queue retry", ["queue", "retry", "all", *where], EX_OK)
+        wait_for(lambda: counted(where)[relay]["relay_connect_failures_total"] == 1, "a host that is away to be counted", 60, 0.1)
+        check("queue drop", ["queue", "drop", "all", *where], EX_OK)
+        wait_for(lambda: counted(where)[relay]["relay_queue_recipients"] == 0, "the empty queue to be counted", 60, 0.1)
+        is_equal(counted(where)[relay]["relay_queue_oldest_timestamp_seconds"], 0, "status: nothing is old")
+
+
 # --- queue and explain ---
 
 def test_queue(processes):
@@ -555,6 +597,7 @@ for mode in (False, True):
     test_options(mode)
     test_changes_are_seen(mode)
     test_status(mode)
+    test_status_relay(mode)
     test_queue(mode)
 if os.getuid() == 0:
     test_closed_folder()
