@@ -166,7 +166,9 @@ S: 235 2\.7\.0 .*
 C: MAIL FROM:<bob@example.test>
 S: 553 5\.7\.1 .*
 C: MAIL FROM:<>
-S: 553 5\.7\.1 .*
+S: 250 .*
+C: RSET
+S: 250 .*
 C: MAIL FROM:<ALICE+tag@Example.Test> AUTH=<>
 S: 250 .*
 C: RCPT TO:<bob@example.test> NOTIFY=NEVER
