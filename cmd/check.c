@@ -12,6 +12,7 @@
 #include "cmd/commands.h"
 #include "cmd/plan.h"
 #include "cmd/system_user.h"
+#include "lib/wire.h"
 #include "smtp/role.h"
 
 struct check {
@@ -22,19 +23,35 @@ static const struct option_row options[] = {ADMIN_OPTIONS(check), JSON_OPTION(ch
 	{"policy", OPTION_FLAG, offsetof(struct check, policy), NULL,
 		"print what incoming mail is checked for, and what follows; nothing else"}};
 
+/* Told one by one, or as a list at the end. */
 struct findings {
 	int bad;
+	bool json;
+	struct buf list;
 };
 
-static void good(const char *what)
+static void tell(struct findings *f, bool is_good, const char *what)
 {
-	printf("ok    %s\n", what);
+	f->bad += !is_good;
+	if (!f->json) {
+		printf("%s %s\n", is_good ? "ok   " : "WRONG", what);
+		return;
+	}
+	buf_str(&f->list, f->list.n ? STR(",\n{") : STR("\n{"));
+	json_name("ok", &f->list);
+	buf_str(&f->list, is_good ? STR("true") : STR("false"));
+	json_member("text", str_of(what), &f->list);
+	buf_chr(&f->list, '}');
+}
+
+static void good(struct findings *f, const char *what)
+{
+	tell(f, true, what);
 }
 
 static void bad(struct findings *f, const char *what)
 {
-	f->bad++;
-	printf("WRONG %s\n", what);
+	tell(f, false, what);
 }
 
 /* By tls_make_certificate, and so trusted by nobody who was not given its CA. */
@@ -74,7 +91,7 @@ static void check_certificate(struct findings *f, const struct plan *p)
 	} else {
 		snprintf(text, sizeof text, "certificate for %s, valid %d more days%s", name, days,
 			made_here(cert) ? "; nobody else trusts its CA, which posthouse made" : "");
-		good(text);
+		good(f, text);
 	}
 	X509_free(cert);
 }
@@ -83,18 +100,28 @@ static void check_ports(struct findings *f, struct plan *p, bool running)
 {
 	struct err e = {0};
 	if (running) {
-		good("the server runs (its control socket answers)");
+		good(f, "the server runs (its control socket answers)");
 	} else if (plan_bind(p, &e) < 0) {
 		bad(f, e.text);
 	} else {
-		good("all ports can be bound");
+		good(f, "all ports can be bound");
 	}
 }
 
 static void check_store(struct findings *f, struct admin *a)
 {
 	struct store_stat st;
+	struct err e = {0};
 	char text[600];
+	int rc = store_open(a->data, STORE_READ, &a->store, &e);
+	if (rc < 0) {
+		snprintf(text, sizeof text, "%s%s", e.text,
+			rc == ERR_GONE ? ": posthouse serve makes it, posthouse user add "
+					 "NAME@DOMAIN with the first account"
+				       : "");
+		bad(f, text);
+		return;
+	}
 	if (store_stat(a->store, &st) < 0) {
 		bad(f, "the store cannot be read: posthouse fsck");
 		return;
@@ -110,7 +137,7 @@ static void check_store(struct findings *f, struct admin *a)
 	} else if (st.free_disk_bytes < UINT64_C(64) << 20) {
 		bad(f, "the disk is almost full: new mail is refused for now (452)");
 	} else {
-		good(text);
+		good(f, text);
 	}
 }
 
@@ -120,7 +147,7 @@ static void check_policy(struct findings *f, const struct conf *conf)
 	if (smtp_conf_sound(conf, &e) < 0) {
 		bad(f, e.text);
 	} else {
-		good("the exceptions and lists of the policy can be read (--policy shows it)");
+		good(f, "the exceptions and lists of the policy can be read (--policy shows it)");
 	}
 }
 
@@ -133,38 +160,46 @@ static int print_policy(const struct command *c, const struct check *o)
 	return status;
 }
 
+static void check_all(struct findings *f, struct admin *a)
+{
+	struct err e = {0};
+	struct plan *p = xnew(struct plan);
+	p->conf = a->conf;
+	a->conf = NULL;
+	p->processes = true;
+	good(f, "the configuration can be read");
+	check_policy(f, p->conf);
+	if (plan_users(p, false, &e) < 0) { bad(f, e.text); }
+	if (plan_hostname(p, &e) < 0 || plan_load_files(p, &e) < 0) {
+		bad(f, e.text);
+	} else if (p->cert.n == 0 || p->key.n == 0) {
+		bad(f, "tls.certificate and tls.key are not set: they name the PEM files of a "
+		       "certificate and its key");
+	} else {
+		check_certificate(f, p);
+	}
+	check_store(f, a);
+	int fd = admin_connect(a, "control");
+	check_ports(f, p, fd >= 0);
+	if (fd >= 0) { close(fd); }
+	plan_fini(p);
+	free(p);
+}
+
 static int run(const struct command *c, int argc, char **argv)
 {
 	struct check o = {0};
 	const char *args[ARGS_MAX];
 	struct admin a;
-	struct findings f = {0};
-	struct err e = {0};
 	int n = options_read(c, argc, argv, &o, args);
 	if (n != 0) { return n < 0 ? EX_USAGE : command_fail(c, EX_USAGE, "takes no arguments"); }
 	if (o.policy) { return print_policy(c, &o); }
-	int status = admin_open(&a, c, &o.admin, false);
+	int status = admin_find(&a, c, &o.admin);
 	if (status == 0) {
-		struct plan *p = xnew(struct plan);
-		p->conf = a.conf;
-		p->processes = true;
-		good("the configuration can be read");
-		check_policy(&f, p->conf);
-		if (plan_users(p, false, &e) < 0) { bad(&f, e.text); }
-		if (plan_hostname(p, &e) < 0 || plan_load_files(p, &e) < 0) {
-			bad(&f, e.text);
-		} else if (p->cert.n == 0 || p->key.n == 0) {
-			bad(&f, "tls.certificate and tls.key are not set: they name the PEM files "
-				"of "
-				"a certificate and its key");
-		} else {
-			check_certificate(&f, p);
-		}
-		check_store(&f, &a);
-		check_ports(&f, p, a.link != NULL);
-		a.conf = NULL;
-		plan_fini(p);
-		free(p);
+		struct findings f = {.json = o.admin.json};
+		check_all(&f, &a);
+		if (f.json) { printf("[%.*s\n]\n", STR_ARG(buf_view(&f.list))); }
+		buf_fini(&f.list);
 		status = f.bad ? EX_CONFIG : EX_OK;
 	}
 	admin_close(&a);

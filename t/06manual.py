@@ -79,7 +79,7 @@ with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "posthouse.conf"
         path.write_text(text)
         run = subprocess.run([binary(), "check", "--config", path, "--data", folder], capture_output=True, text=True)
-        is_equal(run.stderr.splitlines()[0], f"posthouse check: {folder}: there is no store here yet", f"the sample can be read {name}")
+        is_equal(run.stdout.splitlines()[0], "ok    the configuration can be read", f"the sample can be read {name}")
 named = {m.group(1) for m in re.finditer(r"^\s*#?([a-z_]+)\s+=", sample, re.M)}
 is_equal(named - {k["name"] for k in known["keys"]}, set(), "the sample names keys that exist")
 

@@ -530,6 +530,28 @@ def test_init():
         serve(config, data, base, password)
 
 
+def test_check(folder):
+    """What is wrong with the store is one line among the others, in words and as JSON; looking makes nothing."""
+    config, data, port = Path(folder, "c.conf"), Path(folder, "data"), free_ports(6)
+    config.write_text(f"hostname = x.test\ndata = data\nrun {{ user = daemon }}\nlisten {{\n" + "".join(
+        f"    {p} = {{127.0.0.1:{port + i}}}\n" for i, p in enumerate(PORTS)) + "}\n")
+
+    def try_it(name, about_store):
+        p = posthouse("check", "--config", config)
+        out = p.stdout
+        is_equal((p.returncode, p.stderr), (EX_CONFIG, ""), f"check, {name}: the status")
+        for line in ("ok    the configuration can be read", "WRONG tls.certificate and tls.key are not set",
+                     "ok    all ports can be bound", f"WRONG {data}: {about_store}"):
+            ok(f"\n{line}" in f"\n{out}", f"check, {name}: {line}", out)
+        told = json.loads(posthouse("check", "--config", config, "--json").stdout)
+        is_equal([("ok    " if t["ok"] else "WRONG ") + t["text"] for t in told], out.splitlines(), f"check --json, {name}: the same")
+    try_it("no store", "there is no store here yet: posthouse serve makes it, posthouse user add")
+    ok(not data.exists(), "check makes nothing")
+    data.mkdir()
+    (data / "data.mdb").write_bytes(b"garbage" * 5000)
+    try_it("a store that is none", "")
+
+
 def test_relative(folder):
     """Made in one folder, used from another: what init writes down is found from everywhere, and what a file names
     relatively is meant from where the file is."""
@@ -611,7 +633,8 @@ with tempfile.TemporaryDirectory() as empty:
     test_accounts(f"{empty}/store", False)
 test_explain()
 test_init()
-with Folder() as home:
-    test_relative(home)
+for test in (test_relative, test_check):
+    with Folder() as home:
+        test(home)
 test_help()
 done()
