@@ -5,6 +5,7 @@
 
 #include "cmd/admin.h"
 #include "cmd/commands.h"
+#include "lib/wire.h"
 
 struct fsck_options {
 	struct admin_options admin;
@@ -17,12 +18,21 @@ static const struct option_row options[] = {
 		"mend what is found; the server must not run"},
 	{"schema", OPTION_STR, offsetof(struct fsck_options, schema), "N",
 		"with --repair: the store has this schema, where it does not know it itself"},
+	JSON_OPTION(fsck_options),
 };
 
 static void report(void *ctx, struct str finding)
 {
 	(void)ctx;
 	printf("%.*s\n", STR_ARG(finding));
+}
+
+static void collect(void *ctx, struct str finding)
+{
+	struct buf *list = ctx;
+	buf_str(list, list->n ? STR(",\n{") : STR("\n{"));
+	json_member("text", finding, list);
+	buf_chr(list, '}');
 }
 
 static int server_runs(const struct command *c)
@@ -51,14 +61,18 @@ static int open_damaged(struct admin *a, const struct command *c, const struct f
 				 c, rc == ERR_GONE ? EX_NOINPUT : command_status(rc), "%s", e.text);
 }
 
-static int check(struct admin *a, bool repair)
+static int check(struct admin *a, bool repair, bool json)
 {
-	int found = store_fsck(a->store, repair, report, NULL);
+	struct buf list = {0};
+	int found = store_fsck(a->store, repair, json ? collect : report, &list);
+	if (json && found >= 0) { printf("[%.*s\n]\n", STR_ARG(buf_view(&list))); }
+	buf_fini(&list);
 	if (found < 0) {
 		return command_fail(a->command, command_status(found),
 			"the database itself cannot be read (%s); restore a backup",
 			err_name(found));
 	}
+	if (json) { return found == 0 || repair ? EX_OK : EX_DATAERR; }
 	if (found == 0) {
 		printf("The store is sound.\n");
 		return EX_OK;
@@ -77,7 +91,7 @@ static int run(const struct command *c, int argc, char **argv)
 	if (n != 0) { return n < 0 ? EX_USAGE : command_fail(c, EX_USAGE, "takes no arguments"); }
 	if (o.schema && !o.repair) { return command_fail(c, EX_USAGE, "--schema needs --repair"); }
 	int status = o.repair ? open_damaged(&a, c, &o) : admin_open(&a, c, &o.admin, false);
-	if (status == 0) { status = check(&a, o.repair); }
+	if (status == 0) { status = check(&a, o.repair, o.admin.json); }
 	admin_close(&a);
 	return status;
 }

@@ -250,6 +250,7 @@ def test_accounts(data, running):
     for words in ("user", "user list x", "alias", "domain frob", "queue", "queue frob all", "queue show"):
         c(words, words, EX_USAGE, err="written: posthouse")
     c("fsck", "fsck", EX_OK, out="sound")
+    is_equal(json.loads(c("fsck --json", "fsck --json", EX_OK)), [], f"{state}: fsck --json: nothing is wrong")
 
 
 def check_removal_by_force(c, state):
