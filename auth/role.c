@@ -249,6 +249,11 @@ static int find_login(struct login *lg, struct str *make_out)
 	struct directory_conf c;
 	rc = directory_conf(au, &sn, req->user, &c);
 	if (rc == 0) { rc = directory_account(&sn, &c, req->user, &lg->m->arena, &acct); }
+	if (rc == ERR_GONE && au->conf->any_password) {
+		struct str base; /* who signed up as user+1@ logs in as user+1@ */
+		rc = address_to_make(&sn, &c, req->user, &lg->m->arena, &base);
+		if (rc == 0) { rc = directory_account(&sn, &c, base, &lg->m->arena, &acct); }
+	}
 	if (rc == 0 && acct.disabled) { rc = ERR_GONE; }
 	if (rc == 0) {
 		lg->reply.aid = acct.aid;

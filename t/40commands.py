@@ -84,6 +84,14 @@ def test_open_house(processes):
             session.login("new@other.test", "x")
             session.sendmail("new@other.test", ["third@other.test"], MAIL.replace(USER.encode(), b"new@other.test"))
         is_equal(len(imap_messages(dev, "third@other.test", "y")), 1, "open house: submission likewise")
+        smtp_send(dev, "a@far.test", ["user+123@tests.test", "who.ever+9@some.where.test"], MAIL)
+        for login in ("user+123@tests.test", "user+4@tests.test", "user@tests.test", "first+1@tests.test"):
+            got = len(imap_messages(dev, login, "x"))
+            is_equal(got, 0 if login.startswith("first") else 1, f"open house: a login as {login} is that of the account")
+        is_equal(len(imap_messages(dev, "first@tests.test", "x")), 0, "open house: also where the login came first")
+        users = {u["address"] for u in json.loads(posthouse("user", "list", "--json", "--data", dev.data).stdout)}
+        ok({"user@tests.test", "first@tests.test"} <= users and not any("+" in u for u in users),
+           "open house: no account has a detail", users)
 
 
 def test_options(processes):
@@ -109,6 +117,11 @@ def test_options(processes):
             ok(False, "--user: another password")
         except Exception as e:
             ok("AUTHENTICATIONFAILED" in str(e), "--user: another password is wrong", e)
+        try:
+            imap_login(dev, USER.replace("@", "+1@"), "a:b c")
+            ok(False, "--user: with a detail")
+        except Exception as e:
+            ok("AUTHENTICATIONFAILED" in str(e), "--user: where passwords count, a detail is no login", e)
         is_equal(dev.data, f"{folder}/data", "--data")
         dev.kill()    # SIGKILL
         with Dev(processes=processes, data=f"{folder}/data", users={USER: "ignored"}) as again:
