@@ -17,7 +17,7 @@
 #include "lib/log.h"
 #include "lib/wire.h"
 
-enum { NOTIFY_S = 5 };
+enum { NOTIFY_S = 5, STOP_AGAIN_S = 1 };
 
 /* A listening socket in the data directory. */
 struct door {
@@ -36,6 +36,7 @@ struct run {
 	struct door control, status_door;
 	struct buf at_start; /* conf_pack_at_start, when we started */
 	int status;
+	int64_t stopping_us; /* since when, 0 = not; monotonic */
 	struct log_ctx log;
 };
 
@@ -116,7 +117,12 @@ static const struct house_ops house_ops = {.ready = on_ready, .ended = on_ended}
 static void on_stop(void *ctx, int signo)
 {
 	struct run *r = ctx;
-	log_event(LOG_INFO, &r->log, "stopping", "signal=%d", signo);
+	int64_t now = loop_mono_us(r->loop);
+	/* timeout(1) and others signal the process and then its group: one wish, not two */
+	if (r->stopping_us && now - r->stopping_us < STOP_AGAIN_S * SECOND_US) { return; }
+	log_event(LOG_INFO, &r->log, r->stopping_us ? "stopping at once" : "stopping", "signal=%d",
+		signo);
+	r->stopping_us = now;
 	notify_systemd("STOPPING=1");
 	house_stop(r->house);
 }

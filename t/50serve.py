@@ -109,6 +109,8 @@ def check_stop(server, name):
     for pid in children_of(server.process.pid):
         os.kill(pid, signal.SIGTERM)
     server.signal(signal.SIGTERM)
+    time.sleep(0.05)
+    server.signal(signal.SIGTERM)   # timeout(1) signals its child and then the group
     ok(slow.idle_line(rb"\* BYE "), f"{name}: BYE to IDLE")
     is_equal(idle.getreply()[0], 421, f"{name}: 421 to a session that waits")
     ok(server.process.poll() is None, f"{name}: the message that has begun is waited for")
@@ -144,6 +146,7 @@ def check_second_signal(server, name):
     Slow(server, "never")
     server.signal(signal.SIGTERM)
     wait_for(lambda: "stopping signal=15" in server.stderr, "the first signal")
+    time.sleep(1.1)
     server.signal(signal.SIGTERM)
     ok(server._reap() is not None, f"{name}: a second SIGTERM ends it though a message has begun")
 
