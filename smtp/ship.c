@@ -3,6 +3,10 @@
  */
 #include "smtp/relay.h"
 
+#include "lib/dns_conf.h"
+
+#define NO_ROUTE STR("4.4.1 nothing leaves this machine: no route is set")
+
 enum {
 	ANSWERS_MAX = 2,              /* hosts that hear the same message before it waits */
 	LOOK_OCTETS = 16 * CHUNK_DATA /* in one turn of the loop */
@@ -185,8 +189,7 @@ static enum step try_host(struct task *t)
 	if (s->addr_at == s->route.addrs_n) { return conclude(s); }
 	const struct net_addr *to = &s->route.addrs[s->addr_at].addr;
 	if (r->conf->loopback_only && !net_addr_is_loopback(to)) {
-		set_failure(s, false, STR(""),
-			STR("4.4.1 nothing leaves this machine: no route is set"));
+		set_failure(s, false, STR(""), NO_ROUTE);
 		s->may_serve = true;
 		s->addr_at++;
 		return STEP_MORE;
@@ -237,11 +240,22 @@ static enum step look(struct task *t)
 
 /* --- the way there --- */
 
+/* `dev` without a route, a resolver and a zone: no name can ever be found. */
+static bool stays_here(const struct relay *r)
+{
+	const struct dns_section *dns = conf_get(r->role->conf, &dns_conf_section);
+	return r->conf->loopback_only && str_eq(dns->forward, STR("none")) && dns->zone.n == 0;
+}
+
 static enum step find_route(struct task *t)
 {
 	struct shipment *s = ship_of(t);
 	int rc = route_step(&s->route);
 	if (rc == 0) { return STEP_WAIT; }
+	if (rc < 0 && !s->route.permanent && stays_here(s->relay)) {
+		set_failure(s, false, STR(""), NO_ROUTE);
+		return conclude(s);
+	}
 	if (rc < 0) {
 		set_failure(s, s->route.permanent, STR(""), s->route.error);
 		return conclude(s);

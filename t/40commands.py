@@ -199,6 +199,14 @@ def test_dns():
         is_equal(far.wait(1)[0].recipients, ["John.Doe@far.test"], "--route: goes there, the local part as it was written")
 
 
+def test_nothing_leaves():
+    with Dev(users={USER: "secret"}) as dev:
+        submit(dev, USER, ["x@far.test"], MAIL)
+        said = wait_for(lambda: re.findall(r'"reply":"([^"]+)"', posthouse("queue", "list", "--json", "--data", dev.data).stdout),
+                        "a try")
+        is_equal(said, ["4.4.1 nothing leaves this machine: no route is set"], "without --route the queue says so")
+
+
 def test_dev_refuses():
     for args, why in ((["--nope"], "no option --nope"), (["extra"], "takes no arguments"), (["--data"], "needs a value"),
                       (["--smtp", "0"], "not a port"), (["--user", "x"], "ADDRESS:PASSWORD"), (["--set", "x"], "SECTION.KEY=VALUE"),
@@ -640,6 +648,7 @@ if os.getuid() == 0:
 test_ports()
 test_certificate()
 test_dns()
+test_nothing_leaves()
 test_dev_refuses()
 with tempfile.TemporaryDirectory() as empty:
     test_no_store(empty)
