@@ -226,6 +226,9 @@ static int add_user(struct store *s, const char *text, struct err *e)
 						   : ERR_SYNTAX;
 	if (rc < 0) {
 		err_set(e, rc, "--user %s: written ADDRESS:PASSWORD", text);
+	} else if (password.n == 0 || password.n > AUTH_PASSWORD_MAX) {
+		rc = err_set(e, ERR_SYNTAX, "--user %.*s: a password has 1 to %d octets",
+			STR_ARG(login), AUTH_PASSWORD_MAX);
 	} else {
 		rc = add_domain(s, str_skip(login, (size_t)str_rchr(login, '@') + 1), e);
 		if (rc == 0) { rc = add_account(s, login, password, e); }

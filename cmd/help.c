@@ -97,6 +97,17 @@ static int print_keys(const char *about)
 	return n;
 }
 
+/* Told with the key that may have been meant. */
+static int key_unknown(const struct command *c, const char *key)
+{
+	struct conf *conf = roles_conf_new();
+	struct err e = {0};
+	int rc = conf_set(conf, str_of(key), STR(""), &e);
+	assert(rc < 0);
+	conf_free(conf);
+	return command_fail(c, rc < 0 ? EX_USAGE : EX_SOFTWARE, "%s", e.text);
+}
+
 /* --- JSON, from which etc/manual makes the manual pages --- */
 
 static void json_command(const struct command *c, struct buf *out)
@@ -170,7 +181,8 @@ static int run(const struct command *c, int argc, char **argv)
 	if (n == 0) { return all_commands(); }
 	const struct command *about = command_by_name(args[0]);
 	if (about && !about->hidden) { command_usage(about, true); }
-	return print_keys(args[0]) || (about && !about->hidden) ? EX_OK : command_unknown(args[0]);
+	if (print_keys(args[0]) || (about && !about->hidden)) { return EX_OK; }
+	return strchr(args[0], '.') ? key_unknown(c, args[0]) : command_unknown(args[0]);
 }
 
 const struct command command_help = {.name = "help",

@@ -20,7 +20,8 @@ int command_status(int rc)
 {
 	switch (rc) {
 	case 0: return EX_OK;
-	case ERR_SYNTAX: return EX_USAGE;
+	case ERR_SYNTAX:
+	case ERR_LIMIT: return EX_USAGE;
 	case ERR_GONE:
 	case ERR_EXISTS: return EX_DATAERR;
 	case ERR_DENIED: return EX_NOPERM;

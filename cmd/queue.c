@@ -54,16 +54,14 @@ static void print_rcpt(const struct queue_rcpt *r, bool json, bool first)
 	buf_fini(&expires);
 }
 
-static void print_item(
-	struct admin *a, struct snap *sn, const struct queue_item *it, bool json, bool first)
+static void print_item(struct admin *a, struct snap *sn, const struct queue_item *it, bool json)
 {
 	char id[ID_TEXT];
 	struct buf created = {0};
 	when(it->created_us, &created);
 	if (json) {
 		struct buf out = {0};
-		buf_fmt(&out, "%s\n{\"id\":\"%s\",\"from\":", first ? "" : ",",
-			id_text(it->qid, id));
+		buf_fmt(&out, "{\"id\":\"%s\",\"from\":", id_text(it->qid, id));
 		json_str(it->from, &out);
 		buf_fmt(&out, ",\"size\":%" PRIu64 ",\"created\":\"%s\",\"recipients\":[", it->size,
 			buf_cstr(&created));
@@ -92,7 +90,8 @@ static int list(struct admin *a, bool json)
 	if (rc < 0) { return command_status(rc); }
 	if (json) { printf("["); }
 	while ((rc = snap_queue_item_next(&sn, it.qid, &a->arena, &it)) == 0) {
-		print_item(a, &sn, &it, json, first);
+		if (json) { printf("%s", first ? "\n" : ",\n"); }
+		print_item(a, &sn, &it, json);
 		first = false;
 		arena_reset(&a->arena);
 	}
@@ -112,7 +111,7 @@ static int show(struct admin *a, uint64_t qid, bool json)
 	if (rc < 0) { return command_status(rc); }
 	rc = snap_queue_item(&sn, qid, &a->arena, &it);
 	if (rc == 0) {
-		print_item(a, &sn, &it, json, true);
+		print_item(a, &sn, &it, json);
 		printf("\n");
 		for (uint64_t off = 0; !json && off < it.size && rc == 0; off += part.n) {
 			rc = snap_bytes(&sn, it.oid, off, &part);
@@ -169,6 +168,15 @@ static int edit_all(struct admin *a, const struct edit *how)
 	}
 }
 
+static bool is_action(const char **args, int n)
+{
+	bool known = n == 1 ? strcmp(args[0], "list") == 0 : n == 2 && strcmp(args[0], "show") == 0;
+	for (size_t i = 0; n == 2 && i < COUNT(edits); i++) {
+		known |= strcmp(args[0], edits[i].name) == 0;
+	}
+	return known;
+}
+
 static int act(struct admin *a, const char **args, int n, bool json)
 {
 	uint64_t qid;
@@ -195,6 +203,9 @@ static int run(const struct command *c, int argc, char **argv)
 	const char *args[ARGS_MAX];
 	int n = options_read(c, argc, argv, &o, args);
 	if (n < 0) { return EX_USAGE; }
+	if (!is_action(args, n)) {
+		return command_fail(c, EX_USAGE, "written: posthouse queue %s", c->arguments);
+	}
 	int status = admin_open(&a, c, &o.admin, false);
 	if (status == 0) { status = act(&a, args, n, o.admin.json); }
 	admin_close(&a);

@@ -266,13 +266,14 @@ int serving_run(struct serving *s, struct plan *p)
 		unlink(s->ready_file);
 	} /* of one that was killed: not true any more */
 	int rc = s->pid_file ? write_pid(s->pid_file, &e) : 0;
+	bool no_pid = rc < 0;
 	if (rc == 0) { rc = drop_rights(&r, &e); }
 	if (rc == 0) { rc = house_start(r.loop, p, &house_ops, &r, &r.house, &e); }
 	if (rc == 0) { rc = open_door(&r, "control", house_control, &r.control, &e); }
 	if (rc == 0) { rc = open_door(&r, "status", house_status, &r.status_door, &e); }
 	if (rc < 0) {
 		command_fail(s->command, 0, "%s", e.text);
-		r.status = rc == ERR_INUSE ? EX_TEMPFAIL : EX_CONFIG;
+		r.status = no_pid ? EX_CANTCREAT : rc == ERR_INUSE ? EX_TEMPFAIL : EX_CONFIG;
 	} else {
 		loop_run(r.loop);
 	}

@@ -153,8 +153,15 @@ int conf_unknown_key(const struct conf *c, size_t s, struct str name, struct err
 	} else if (g.best) {
 		rc = err_set(e, ERR_SYNTAX, "unknown; did you mean %s?", g.best);
 	} else {
-		rc = err_set(e, ERR_SYNTAX, "unknown; known here: %.*s",
-			STR_ARG(str_sub(buf_view(&g.all), 0, WORDS_MAX)));
+		struct str known = buf_view(&g.all);
+		bool cut = known.n > WORDS_MAX;
+		if (cut) { known = str_sub(known, 0, WORDS_MAX); }
+		if (cut) { known = str_sub(known, 0, (size_t)str_rchr(known, ',')); }
+		rc = err_set(e, ERR_SYNTAX, "unknown; known here: %.*s%s%s", STR_ARG(known),
+			cut ? ", ...; posthouse help " : "",
+			!cut  ? ""
+			: *in ? in
+			      : "--keys");
 	}
 	buf_fini(&g.all);
 	return rc;

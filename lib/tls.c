@@ -82,8 +82,9 @@ static int load_key(SSL_CTX *ssl, struct str pem, struct err *e)
 	if (!key) {
 		rc = failed(e, "the private key cannot be read (a passphrase is not supported)");
 	} else if (SSL_CTX_use_PrivateKey(ssl, key) != 1 || SSL_CTX_check_private_key(ssl) != 1) {
-		rc = failed(e, "the private key does not belong to the certificate");
+		rc = err_set(e, ERR_TLS, "the private key does not belong to the certificate");
 	}
+	ERR_clear_error();
 	EVP_PKEY_free(key);
 	BIO_free(bio);
 	return rc;

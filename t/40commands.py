@@ -17,7 +17,7 @@ from pathlib import Path
 from posthouse import (Dev, FakeDns, FakeSmtp, binary, done, imap_login, imap_messages, is_equal, ok, role_pid, smtp_send,
                        submit, tls_context, wait_for, wait_messages)
 
-EX_OK, EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_NOUSER, EX_UNAVAILABLE, EX_TEMPFAIL, EX_NOPERM, EX_CONFIG = 0, 64, 65, 66, 67, 69, 75, 77, 78
+EX_OK, EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_NOUSER, EX_UNAVAILABLE, EX_CANTCREAT, EX_TEMPFAIL, EX_NOPERM, EX_CONFIG = 0, 64, 65, 66, 67, 69, 73, 75, 77, 78
 USER = "alice@example.test"
 KEYS = ["ready", "pid", "host", "smtp", "submission", "submissions", "imap", "imaps", "lmtp", "ca", "data"]
 PORTS = KEYS[3:9]
@@ -172,6 +172,11 @@ def test_certificate():
                 is_equal(tls.recv(4), b"220 ", "--cert, --key: ours is shown")
             is_equal(dev.ca, "", "--cert: no CA of its own")
         check("--cert without --key", ["dev", "--cert", cert], EX_USAGE, err="--key belong together")
+        with tempfile.NamedTemporaryFile() as other:
+            subprocess.run(["openssl", "genrsa", "-out", other.name, "2048"], check=True, capture_output=True)
+            p = posthouse("dev", "--cert", cert, "--key", other.name)
+            ok(p.stderr.endswith("the private key does not belong to the certificate\n"), "the key of another certificate",
+               (p.returncode, p.stderr))
         Path(key).write_text("nonsense")
         p = posthouse("dev", "--cert", cert, "--key", key)
         ok(p.returncode not in (EX_OK, 1) and "key" in p.stderr, "a key that is none", (p.returncode, p.stderr))
@@ -210,11 +215,17 @@ def test_nothing_leaves():
 def test_dev_refuses():
     for args, why in ((["--nope"], "no option --nope"), (["extra"], "takes no arguments"), (["--data"], "needs a value"),
                       (["--smtp", "0"], "not a port"), (["--user", "x"], "ADDRESS:PASSWORD"), (["--set", "x"], "SECTION.KEY=VALUE"),
-                      (["--user", "a b@c.test:x"], "ADDRESS:PASSWORD"), (["--domain", "a..b"], "not a domain")):
+                      (["--user", "a b@c.test:x"], "ADDRESS:PASSWORD"), (["--domain", "a..b"], "not a domain"),
+                      (["--user", "a@b.c:"], "--user a@b.c: a password has 1 to "), (["--set", "smtp.errors_max=0"], "smtp.errors_max: "),
+                      (["--set", "smtp.foo=1"], r"smtp.foo: unknown; known here: [a-z_, ]*, \.\.\.; posthouse help smtp$")):
         check(f"dev {' '.join(args)}", ["dev", *args], EX_USAGE, err=why)
     for args, why in ((["--dns", "x"], "dns.forward"), (["--route", "h:x"], "HOST:PORT"), (["--dns-zone", "/nowhere"], "/nowhere")):
         p = posthouse("dev", *args)
         ok(p.returncode in (EX_USAGE, EX_CONFIG, 74) and why in p.stderr, f"dev {' '.join(args)}: told", (p.returncode, p.stderr))
+
+
+    for option in ("--ready", "--pid-file"):
+        check(f"dev {option} where nothing can be", ["dev", option, "/nowhere/x"], EX_CANTCREAT, err="/nowhere/x: cannot be written")
 
 
 # --- the administrator's commands, without a server ---
@@ -302,6 +313,8 @@ def test_no_store(folder):
     for words in ("user list", "alias list", "domain list", "queue list", "fsck", "explain x", "user remove x@y.test"):
         check(f"{words} without a store", [*words.split(), "--data", nowhere], EX_NOINPUT, err="no store.*\n.*posthouse init")
     ok(not Path(nowhere).exists(), "looking makes nothing")
+    for words in ("queue", "queue frob", "queue show", "queue show all x"):
+        check(f"{words}: usage comes first", [*words.split(), "--config", f"{folder}/none.conf"], EX_USAGE, err="written: posthouse queue")
     check("no configuration", ["user", "list", "--config", f"{folder}/none.conf"], EX_CONFIG, err="none.conf.*posthouse init DOMAIN.*\n.*--data DIR")
     bad = Path(folder, "bad.conf")
     bad.write_text("hostname = x.example.test\nsmtp {\n  nonsense = 1\n}\n")
@@ -468,6 +481,8 @@ def check_queue_words(where, ids, far, listed, state):
              (USER, True, "x@far.test", "451 4.2.1 later"), f"{state}: queue list --json")
     check(f"{state}: queue list", ["queue", "list", *where], EX_OK, out=f"{ids[0]} .*<{USER}>\n    to x@far.test  1 try, next ")
     shown = check(f"{state}: queue show", ["queue", "show", ids[0], *where], EX_OK, out="Subject: hello")
+    shown_json = posthouse("queue", "show", ids[0], "--json", *where).stdout
+    ok(shown_json.startswith('{"id"') and json.loads(shown_json)["id"] == ids[0], f"{state}: queue show --json", shown_json)
     ok(shown.endswith("\ntext\n"), f"{state}: queue show has the message to its end", shown[-80:])
     check(f"{state}: queue hold", ["queue", "hold", ids[0], *where], EX_OK, out=f"{ids[0]}  1 recipient held")
     check(f"{state}: queue retry", ["queue", "retry", ids[1], *where], EX_OK, out="1 recipient tried again now")
@@ -629,6 +644,8 @@ def test_help():
     for name in names:
         out = check(f"help {name}", ["help", name], EX_OK, out=f"^posthouse {name}")
         is_equal(posthouse(name, "--help").stdout, out, f"{name} --help is the same")
+    check("help for an unknown key", ["help", "smtp.errors_maxx"], EX_USAGE, err=r"smtp.errors_maxx: unknown; did you mean errors_max\?$")
+    check("help for a key of an unknown section", ["help", "smpt.errors_max"], EX_USAGE, err=r"did you mean smtp\?$")
     check("an unknown command", ["usr"], EX_USAGE, err="did you mean 'user'")
     check("help for an unknown command", ["help", "frob"], EX_USAGE, err="no command 'frob'")
     is_equal(posthouse().returncode, EX_USAGE, "no command at all")
