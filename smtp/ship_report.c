@@ -278,7 +278,7 @@ static void describe_bounce(struct shipment *s)
 	uint64_t random;
 	int64_t now = loop_now_us(s->relay->role->loop);
 	random_bytes(&random, sizeof random);
-	random_bytes(&rp->bounce.audit.id, sizeof rp->bounce.audit.id);
+	rp->bounce.audit.id = id_new(now);
 	rp->dsn.hostname = role_hostname(s->relay->role);
 	rp->dsn.to = s->item.from;
 	rp->dsn.envid = s->item.envid;
