@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "auth/auth.h"
+#include "auth/conf.h"
 #include "cmd/admin.h"
 #include "cmd/commands.h"
 
@@ -18,8 +20,83 @@ static int alias_address(struct admin *a, const char *text, struct str *out)
 	return *text == '@' ? admin_catch_all(a, text, out) : admin_address(a, text, false, out);
 }
 
+/* The alias or account that mail for an address comes to first, as auth/directory.c has it: itself,
+   without its detail, the catch-all. `fresh` is there already, as an alias. */
+static int first_row(struct admin *a, struct snap *sn, struct str address, struct str fresh,
+	struct addr_row *out)
+{
+	const struct auth_conf *auth = conf_get(a->conf, &auth_conf_section);
+	char *lower = arena_alloc(&a->arena, address.n);
+	for (size_t i = 0; i < address.n; i++) { lower[i] = ascii_lower(address.p[i]); }
+	address = str_make(lower, address.n);
+	ptrdiff_t at = str_rchr(address, '@');
+	ptrdiff_t plus = auth->separator.n ? str_chr(address, auth->separator.p[0]) : -1;
+	struct str domain = str_skip(address, (size_t)at);
+	struct str names[] = {address,
+		plus > 0 && plus < at
+			? arena_fmt(&a->arena, "%.*s%.*s", (int)plus, address.p, STR_ARG(domain))
+			: address,
+		domain};
+	int rc = ERR_GONE;
+	for (size_t i = 0; i < COUNT(names) && rc == ERR_GONE; i++) {
+		*out = (struct addr_row){.address = fresh, .kind = ADDR_ALIAS};
+		rc = str_eq(names[i], fresh) ? 0 : snap_addr(sn, names[i], &a->arena, out);
+	}
+	return rc;
+}
+
+/* Would mail for the new alias come back to it, and to nowhere else? Where an account or another
+   host is reached as well, what comes back does no harm: the address is followed once. */
+static bool only_loops(struct admin *a, struct snap *sn, const struct op_addr_set *op)
+{
+	struct str todo[TARGETS_MAX];
+	struct addr_row row;
+	bool loops = false;
+	size_t n = 0;
+	while (n < op->targets_n) {
+		todo[n] = op->targets[n].s;
+		n++;
+	}
+	for (size_t at = 0; at < n; at++) {
+		if (first_row(a, sn, todo[at], op->address, &row) < 0) { return false; }
+		if (row.kind != ADDR_ALIAS) { return false; }
+		loops |= str_eq(row.address, op->address);
+		for (size_t k = 0; k < row.targets_n && n < COUNT(todo); k++) {
+			size_t seen = 0;
+			while (seen < n && !str_ieq(todo[seen], row.targets[k])) { seen++; }
+			if (seen == n) { todo[n++] = row.targets[k]; }
+		}
+	}
+	return loops;
+}
+
+/* What the new alias must not do, and what it puts an end to. */
+static int alias_compare(struct admin *a, const struct op_addr_set *op, struct addr_row *old_out)
+{
+	struct snap sn;
+	if (admin_snap(a, &sn) < 0) { return EX_TEMPFAIL; }
+	int rc = snap_addr(&sn, op->address, &a->arena, old_out);
+	if (rc < 0) { *old_out = (struct addr_row){.kind = ADDR_ALIAS}; }
+	bool loop = old_out->kind == ADDR_ALIAS && only_loops(a, &sn, op);
+	snap_end(&sn);
+	if (!loop) { return EX_OK; }
+	return command_fail(a->command, EX_DATAERR,
+		"mail for %.*s would lead back to it and to nobody else", STR_ARG(op->address));
+}
+
+static void tell_replaced(const struct addr_row *old)
+{
+	if (old->targets_n == 0) { return; }
+	printf("%.*s led to", STR_ARG(old->address));
+	for (size_t i = 0; i < old->targets_n; i++) {
+		printf("%s%.*s", i ? ", " : " ", STR_ARG(old->targets[i]));
+	}
+	printf(" before\n");
+}
+
 static int alias_add(struct admin *a, const char **args, int n)
 {
+	struct addr_row old = {0};
 	struct wire_str_item targets[TARGETS_MAX];
 	struct op_addr_set op = {.targets = targets};
 	if (n < 2 || n - 1 > TARGETS_MAX) {
@@ -40,7 +117,10 @@ static int alias_add(struct admin *a, const char **args, int n)
 			"%.*s is no local domain; make it one: posthouse domain add %.*s",
 			STR_ARG(domain), STR_ARG(domain));
 	}
+	int status = rc == 0 ? alias_compare(a, &op, &old) : EX_OK;
+	if (status) { return status; }
 	if (rc == 0) { rc = admin_apply(a, &OP_ADDR_SET, &op, NULL); }
+	if (rc == 0) { tell_replaced(&old); }
 	if (rc == ERR_EXISTS) {
 		return command_fail(
 			a->command, EX_DATAERR, "%.*s is an account", STR_ARG(op.address));

@@ -264,6 +264,19 @@ def test_accounts(data, running):
     is_equal(aliases, {"@new.test": ["carol@new.test"], "team@new.test": ["carol@new.test", "Far.Away@elsewhere.test"]},
              f"{state}: alias list --json")
     c("alias list", "alias list", EX_OK, out=r"(?m)^team@new\.test +carol@new\.test,Far\.Away@elsewhere\.test$")
+    c("alias add again tells what it replaces", "alias add team@new.test dave@new.test", EX_OK,
+      out=r"^team@new\.test led to carol@new\.test, Far\.Away@elsewhere\.test before\n$")
+    c("alias add again", "alias add team@new.test carol@new.test Far.Away@Elsewhere.Test", EX_OK, out="led to dave@new.test before")
+    c("alias add, behind another", "alias add all@new.test team@new.test", EX_OK, out="^$")
+    for address, target in (("self", "Self"), ("self", "self+x"), ("team", "all"), ("team", "team@new.test ALL+y"), ("@", "nobody")):
+        full = address + ("new.test" if address == "@" else "@new.test")
+        c(f"alias add {full} {target}: a loop", f"alias add {full} {target}@new.test", EX_DATAERR,
+          err=f"mail for {full} would lead back to it and to nobody else")
+    c("alias add of a loop that has a way out", "alias add team@new.test carol@new.test all@new.test", EX_OK, out="led to carol")
+    c("alias add without the loop", "alias add team@new.test carol@new.test Far.Away@Elsewhere.Test", EX_OK)
+    c("alias add of a catch-all", "alias add @new.test all@new.test", EX_OK, out="@new.test led to carol@new.test before")
+    c("alias add of a catch-all", "alias add @new.test carol@new.test", EX_OK, out="@new.test led to all@new.test before")
+    c("alias remove", "alias remove all@new.test", EX_OK)
     c("domain remove while in use", "domain remove new.test", EX_DATAERR, err="has accounts or aliases")
     c("--force elsewhere", "user disable carol@new.test --force", EX_USAGE, err="--force: goes with remove")
     c("user remove, a target of aliases", "user remove carol@new.test", EX_DATAERR,
