@@ -50,19 +50,34 @@ static bool exists(const char *path)
 	return stat(path, &st) == 0;
 }
 
+/* In quotes where the path has what would end a plain word. */
+static void put_path(struct buf *out, const char *name, const char *path)
+{
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-";
+	bool quoted = path[strspn(path, plain)] != 0;
+	buf_fmt(out, "%s = %s", name, quoted ? "\"" : "");
+	for (const char *p = path; *p; p++) {
+		if (*p == '"' || *p == '\\' || *p == '$') { buf_chr(out, '\\'); }
+		buf_chr(out, *p);
+	}
+	buf_str(out, quoted ? STR("\"\n") : STR("\n"));
+}
+
 static int write_config(const struct work *w, struct err *e)
 {
 	struct buf text = {0};
 	buf_fmt(&text,
 		"# posthouse, see posthouse.conf(5)\n"
-		"hostname = %s\n"
-		"data = %s\n"
-		"tls {\n"
-		"    # Replace these by a certificate that others trust (Let's Encrypt, your CA).\n"
-		"    certificate = %s\n"
-		"    key = %s\n"
-		"}\n",
-		w->hostname, w->data, w->cert, w->key);
+		"hostname = %s\n",
+		w->hostname);
+	put_path(&text, "data", w->data);
+	buf_str(&text, STR("tls {\n"
+			   "    # Replace these by a certificate that others trust (Let's Encrypt, "
+			   "your CA).\n"));
+	put_path(&text, "    certificate", w->cert);
+	put_path(&text, "    key", w->key);
+	buf_str(&text, STR("}\n"));
 	if (w->o->user) { buf_fmt(&text, "run {\n    user = \"%s\"\n}\n", w->o->user); }
 	int rc = file_write(w->o->config, buf_view(&text), 0644, e);
 	buf_fini(&text);

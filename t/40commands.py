@@ -618,6 +618,10 @@ def test_relative(folder):
         code, said = at(where, "user", "list", "--config", config)
         ok(code == 0 and "postmaster@rel.test" in said, f"user list from {where}", said)
         ok("ok    certificate for mail.rel.test" in at(where, "check", "--config", config)[1], f"check from {where}")
+    odd = ["init", "rel.test", "--config", "odd.conf", "--data", 's/a b#"\\${HOME}', "--user", "daemon"]
+    is_equal(at(folder, *odd)[0], 0, "init in a folder with odd letters")
+    ok("postmaster@rel.test" in at("/", "user", "list", "--config", f"{folder}/odd.conf")[1], "the file can be read",
+       Path(folder, "odd.conf").read_text())
     code, said = at(folder, "init", "rel.test", "--config", "no.conf", "--data", "no/d8")
     ok(code == 74 and "no/d8: No such file" in said and not Path(folder, "no.conf").exists(), "init --data without the folder", said)
 
