@@ -1,6 +1,7 @@
 /* The original recipient (RFC 3461 4.2), from the command it came in to the command and the report
    it goes out in. Addresses of type utf-8 have three forms (RFC 6533 3): as they are, or with some
-   (unitext) or all (xtext) that is not plain ASCII as "\x{FC}". Pure. */
+   (unitext) or all (xtext) that is not plain ASCII as "\x{FC}". One that is of no form is passed on
+   as it came, in ASCII if it must be. Pure. */
 #pragma once
 
 #include "lib/lib.h"

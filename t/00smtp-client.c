@@ -153,16 +153,16 @@ static void test_dsn(void)
 	CHECK(has(&out, "Content-Type: text/rfc822-headers\r\n"));
 	CHECK(!has(&out, "\nEvil:"));
 	CHECK(str_ends(buf_view(&out), STR("\r\n--=_b--\r\n")));
-	rcpts[0].orcpt = STR("utf-8;\\x{FC}\\x{0A}@b.example");
+	rcpts[0].orcpt = STR("utf-8;\\x{FC}\\x{2B}@b.example");
 	rcpts[0].rcpt = STR("\xc3\xbc+\xf0\x9f\x93\xaf@b.example");
 	buf_reset(&out);
 	dsn_head(&d, &out); /* to a sender who reads ASCII only */
-	CHECK(has(&out, "\r\nOriginal-Recipient: utf-8;\\x{FC}\\x{0A}@b.example\r\n"
+	CHECK(has(&out, "\r\nOriginal-Recipient: utf-8;\\x{FC}\\x{2B}@b.example\r\n"
 			"Final-Recipient: utf-8;\\x{FC}\\x{2B}\\x{1F4EF}@b.example\r\n"));
 	d.utf8 = true;
 	buf_reset(&out);
 	dsn_head(&d, &out);
-	CHECK(has(&out, "\r\nOriginal-Recipient: utf-8;\xc3\xbc?@b.example\r\n"
+	CHECK(has(&out, "\r\nOriginal-Recipient: utf-8;\xc3\xbc+@b.example\r\n"
 			"Final-Recipient: utf-8;\xc3\xbc+\xf0\x9f\x93\xaf@b.example\r\n"));
 	buf_fini(&out);
 }
@@ -175,22 +175,28 @@ static void test_orcpt(void)
 	} rows[] = {
 		{"rfc822;no+2Bx@b", "rfc822;no+2Bx@b", "rfc822;no+2Bx@b", "rfc822;no+x@b",
 			"rfc822;no+x@b"},
-		{"UTF-8;\xc3\xbc@b\xe6\x97\xa5", "utf-8;\xc3\xbc@b\xe6\x97\xa5",
-			"utf-8;\\x{FC}@b\\x{65E5}", "utf-8;\xc3\xbc@b\xe6\x97\xa5",
-			"utf-8;\\x{FC}@b\\x{65E5}"},
-		{"utf-8;\\x{fc}\\x{2B}\\x{1F4EF}@b", "utf-8;\xc3\xbc\\x{2B}\xf0\x9f\x93\xaf@b",
-			"utf-8;\\x{FC}\\x{2B}\\x{1F4EF}@b", "utf-8;\xc3\xbc+\xf0\x9f\x93\xaf@b",
-			"utf-8;\\x{FC}\\x{2B}\\x{1F4EF}@b"},
-		/* of no form: no surrogates, no letters, nothing open; it stays what it is */
-		{"utf-8;\\x{D800}", "utf-8;\\x{5C}x{D800}", "utf-8;\\x{5C}x{D800}",
-			"utf-8;\\x{D800}", "utf-8;\\x{5C}x{D800}"},
-		{"utf-8;\\x{FC}\\x{41}", "utf-8;\\x{5C}x{FC}\\x{5C}x{41}",
-			"utf-8;\\x{5C}x{FC}\\x{5C}x{41}", "utf-8;\\x{FC}\\x{41}",
-			"utf-8;\\x{5C}x{FC}\\x{5C}x{41}"},
-		{"utf-8;\\x{FC", "utf-8;\\x{5C}x{FC", "utf-8;\\x{5C}x{FC", "utf-8;\\x{FC",
-			"utf-8;\\x{5C}x{FC"},
+		/* RFC 3461 5.2.1 (d): the case of no letter changes, and nothing that needs not */
+		{"UTF-8;AbC@x", "UTF-8;AbC@x", "UTF-8;AbC@x", "UTF-8;AbC@x", "UTF-8;AbC@x"},
+		{"UTF-8;\xc3\xbc@b\xe6\x97\xa5", "UTF-8;\xc3\xbc@b\xe6\x97\xa5",
+			"UTF-8;\\x{FC}@b\\x{65E5}", "UTF-8;\xc3\xbc@b\xe6\x97\xa5",
+			"UTF-8;\\x{FC}@b\\x{65E5}"},
+		{"utf-8;\\x{fc}\\x{2b}\\x{10FFFD}@b", "utf-8;\xc3\xbc\\x{2b}\xf4\x8f\xbf\xbd@b",
+			"utf-8;\\x{fc}\\x{2b}\\x{10FFFD}@b", "utf-8;\xc3\xbc+\xf4\x8f\xbf\xbd@b",
+			"utf-8;\\x{fc}\\x{2b}\\x{10FFFD}@b"},
+		{"utf-8;\\x{fc}\\x{2B}\xf0\x9f\x93\xaf@b",
+			"utf-8;\xc3\xbc\\x{2B}\xf0\x9f\x93\xaf@b",
+			"utf-8;\\x{fc}\\x{2B}\\x{1F4EF}@b", "utf-8;\xc3\xbc+\xf0\x9f\x93\xaf@b",
+			"utf-8;\\x{fc}\\x{2B}\\x{1F4EF}@b"},
+		/* of no encoded form, yet UTF-8: only ASCII needs one */
+		{"utf-8;\xc3\xbc+\\x{FC}@b", "utf-8;\xc3\xbc+\\x{FC}@b",
+			"utf-8;\\x{FC}\\x{2B}\\x{5C}x{FC}@b", "utf-8;\xc3\xbc+\\x{FC}@b",
+			"utf-8;\\x{FC}\\x{2B}\\x{5C}x{FC}@b"},
 		{"", "", "", "", ""},
 	};
+	/* of no form: no surrogates, letters, controls, zeros, nothing open; it stays what it is */
+	static const char *const formless[] = {"a+2Bb@x", "a\\q@x", "\\x{D800}", "\\x{FC}\\x{41}",
+		"\\x{FC", "\\x{FC}\\x{0A}@b", "\\x{1F}", "\\x{7F}", "\\x{00FC}", "\\x{0FC}",
+		"\\x{110000}", "\\x{0000FC}", "\\x{FC}+@b"};
 	struct buf out = {0};
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct str in = str_of(rows[i].in);
@@ -202,6 +208,19 @@ static void test_orcpt(void)
 			CHECK_STR(buf_view(&out), str_of(utf8 ? rows[i].field8 : rows[i].field7));
 			buf_reset(&out);
 		}
+	}
+	for (size_t i = 0; i < COUNT(formless); i++) {
+		struct buf in = {0};
+		buf_fmt(&in, "utf-8;%s", formless[i]);
+		for (int utf8 = 0; utf8 < 2; utf8++) {
+			CHECK(orcpt_param(buf_view(&in), utf8, &out));
+			CHECK_STR(buf_view(&out), buf_view(&in));
+			buf_reset(&out);
+			orcpt_field(buf_view(&in), utf8, &out);
+			CHECK_STR(buf_view(&out), buf_view(&in));
+			buf_reset(&out);
+		}
+		buf_fini(&in);
 	}
 	struct buf longest = {0};
 	buf_str(&longest, STR("utf-8;"));
