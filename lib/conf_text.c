@@ -22,12 +22,12 @@ static int fail(struct scan *s, int line, const char *what)
 	return err_set(s->e, ERR_SYNTAX, "%s:%d: %s", s->path, line, what);
 }
 
-static int check_length(struct scan *s, size_t from, int line)
+static int check_length(struct scan *s, size_t from)
 {
 	return s->at - from <= CONF_TOKEN_MAX
 		       ? 0
 		       : err_set(s->e, ERR_LIMIT, "%s:%d: a value is longer than %d octets",
-				 s->path, line, CONF_TOKEN_MAX);
+				 s->path, s->line, CONF_TOKEN_MAX);
 }
 
 static int odd_octet(struct scan *s, char c)
@@ -95,11 +95,6 @@ static int skip_escape(struct scan *s)
 	unsigned value = 0;
 	size_t digits = 0;
 	char c = peek(s, 1);
-	if (c == '\n') {
-		s->line++;
-		s->at += 2;
-		return 0;
-	}
 	if (is_control(c)) { return c ? odd_octet(s, c) : 0; }
 	s->at += 2;
 	if (c == 'x' && is_hex(peek(s, 0))) {
@@ -124,18 +119,16 @@ static int skip_escape(struct scan *s)
 static int skip_string(struct scan *s, char quote)
 {
 	size_t from = s->at++;
-	int begun = s->line, rc = 0;
+	int rc = 0;
 	while (rc == 0) {
 		char c = peek(s, 0);
-		if (s->at >= s->text->n || c == '\n' || (c == '\\' && s->at + 1 >= s->text->n)) {
-			return fail(s, begun, "the string is not closed on its line");
+		size_t end = s->at + (c == '\\'); /* where libconfuse would join lines */
+		if (end >= s->text->n || s->text->p[end] == '\n') {
+			return fail(s, s->line, "the string is not closed on its line");
 		}
 		if (c == quote) { break; }
 		if (c == '\\' && quote == '"') {
 			rc = skip_escape(s);
-		} else if (c == '\\' && peek(s, 1) == '\n') {
-			s->line++;
-			s->at += 2;
 		} else if (c == '$' && peek(s, 1) == '{' && quote == '"') {
 			rc = skip_variable(s);
 		} else if (is_control(c)) {
@@ -145,7 +138,7 @@ static int skip_string(struct scan *s, char quote)
 		}
 	}
 	s->at++;
-	return rc < 0 ? rc : check_length(s, from, begun);
+	return rc < 0 ? rc : check_length(s, from);
 }
 
 static int skip_word(struct scan *s)
@@ -155,7 +148,7 @@ static int skip_word(struct scan *s)
 		if (is_control(peek(s, 0))) { return odd_octet(s, peek(s, 0)); }
 		s->at++;
 	}
-	return check_length(s, from, s->line);
+	return check_length(s, from);
 }
 
 /* --- the file --- */
