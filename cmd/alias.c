@@ -21,7 +21,8 @@ static int alias_address(struct admin *a, const char *text, struct str *out)
 }
 
 /* The alias or account that mail for an address comes to first, as auth/directory.c has it: itself,
-   without its detail, the catch-all. `fresh` is there already, as an alias. */
+   without its detail, the catch-all. `fresh` is there already, as an alias. ERR_GONE also for a
+   postmaster without a row of its own, which is the first account's (RFC 5321 4.5.1). */
 static int first_row(struct admin *a, struct snap *sn, struct str address, struct str fresh,
 	struct addr_row *out)
 {
@@ -37,8 +38,9 @@ static int first_row(struct admin *a, struct snap *sn, struct str address, struc
 			? arena_fmt(&a->arena, "%.*s%.*s", (int)plus, address.p, STR_ARG(domain))
 			: address,
 		domain};
+	size_t n = COUNT(names) - str_starts(names[1], STR("postmaster@"));
 	int rc = ERR_GONE;
-	for (size_t i = 0; i < COUNT(names) && rc == ERR_GONE; i++) {
+	for (size_t i = 0; i < n && rc == ERR_GONE; i++) {
 		*out = (struct addr_row){.address = fresh, .kind = ADDR_ALIAS};
 		rc = str_eq(names[i], fresh) ? 0 : snap_addr(sn, names[i], &a->arena, out);
 	}
@@ -76,22 +78,44 @@ static int alias_compare(struct admin *a, const struct op_addr_set *op, struct a
 	struct snap sn;
 	if (admin_snap(a, &sn) < 0) { return EX_TEMPFAIL; }
 	int rc = snap_addr(&sn, op->address, &a->arena, old_out);
-	if (rc < 0) { *old_out = (struct addr_row){.kind = ADDR_ALIAS}; }
-	bool loop = old_out->kind == ADDR_ALIAS && only_loops(a, &sn, op);
+	if (rc == ERR_GONE) { *old_out = (struct addr_row){.kind = ADDR_ALIAS}; }
+	bool known = rc == 0 || rc == ERR_GONE;
+	bool loop = known && old_out->kind == ADDR_ALIAS && only_loops(a, &sn, op);
 	snap_end(&sn);
+	if (!known) {
+		return command_fail(a->command, command_status(rc), "%.*s cannot be read: %s",
+			STR_ARG(op->address), err_name(rc));
+	}
 	if (!loop) { return EX_OK; }
 	return command_fail(a->command, EX_DATAERR,
 		"mail for %.*s would lead back to it and to nobody else", STR_ARG(op->address));
 }
 
-static void tell_replaced(const struct addr_row *old)
+static void tell_replaced(const struct addr_row *old, const struct op_addr_set *op)
 {
-	if (old->targets_n == 0) { return; }
+	size_t same = 0;
+	while (same < old->targets_n && same < op->targets_n &&
+		str_eq(old->targets[same], op->targets[same].s)) {
+		same++;
+	}
+	if (same == old->targets_n && (same == op->targets_n || same == 0)) { return; }
 	printf("%.*s led to", STR_ARG(old->address));
 	for (size_t i = 0; i < old->targets_n; i++) {
 		printf("%s%.*s", i ? ", " : " ", STR_ARG(old->targets[i]));
 	}
 	printf(" before\n");
+}
+
+/* One more target, unless it is there; op->targets has room for TARGETS_MAX. */
+static int add_target(struct admin *a, struct op_addr_set *op, const char *text)
+{
+	struct str target;
+	if (admin_address(a, text, true, &target) < 0) { return ERR_SYNTAX; }
+	for (size_t i = 0; i < op->targets_n; i++) {
+		if (str_ieq(op->targets[i].s, target)) { return 0; }
+	}
+	op->targets[op->targets_n++].s = target;
+	return 0;
 }
 
 static int alias_add(struct admin *a, const char **args, int n)
@@ -106,9 +130,7 @@ static int alias_add(struct admin *a, const char **args, int n)
 	}
 	if (alias_address(a, args[0], &op.address) < 0) { return EX_USAGE; }
 	for (int i = 1; i < n; i++) {
-		if (admin_address(a, args[i], true, &targets[op.targets_n++].s) < 0) {
-			return EX_USAGE;
-		}
+		if (add_target(a, &op, args[i]) < 0) { return EX_USAGE; }
 	}
 	struct str domain = str_skip(op.address, (size_t)str_rchr(op.address, '@') + 1);
 	int rc = admin_has_domain(a, domain);
@@ -120,7 +142,7 @@ static int alias_add(struct admin *a, const char **args, int n)
 	int status = rc == 0 ? alias_compare(a, &op, &old) : EX_OK;
 	if (status) { return status; }
 	if (rc == 0) { rc = admin_apply(a, &OP_ADDR_SET, &op, NULL); }
-	if (rc == 0) { tell_replaced(&old); }
+	if (rc == 0) { tell_replaced(&old, &op); }
 	if (rc == ERR_EXISTS) {
 		return command_fail(
 			a->command, EX_DATAERR, "%.*s is an account", STR_ARG(op.address));

@@ -265,16 +265,22 @@ def test_accounts(data, running):
              f"{state}: alias list --json")
     c("alias list", "alias list", EX_OK, out=r"(?m)^team@new\.test +carol@new\.test,Far\.Away@elsewhere\.test$")
     c("alias add again tells what it replaces", "alias add team@new.test dave@new.test", EX_OK,
+    c("alias add, the same again", "alias add team@new.test carol@new.test Far.Away@Elsewhere.Test", EX_OK, out="^$")
+    c("alias add of one target twice", "alias add twice@new.test carol@new.test Carol@New.Test", EX_OK, out="^$")
+    c("alias list", "alias list", EX_OK, out=r"(?m)^twice@new\.test +carol@new\.test$")
+    c("alias remove", "alias remove twice@new.test", EX_OK)
       out=r"^team@new\.test led to carol@new\.test, Far\.Away@elsewhere\.test before\n$")
     c("alias add again", "alias add team@new.test carol@new.test Far.Away@Elsewhere.Test", EX_OK, out="led to dave@new.test before")
     c("alias add, behind another", "alias add all@new.test team@new.test", EX_OK, out="^$")
     for address, target in (("self", "Self"), ("self", "self+x"), ("team", "all"), ("team", "team@new.test ALL+y"), ("@", "nobody")):
         full = address + ("new.test" if address == "@" else "@new.test")
+    for target in ("postmaster", "Postmaster+x"):
+        c("alias add of a catch-all to the postmaster, who has no row", f"alias add @new.test {target}@new.test", EX_OK)
         c(f"alias add {full} {target}: a loop", f"alias add {full} {target}@new.test", EX_DATAERR,
           err=f"mail for {full} would lead back to it and to nobody else")
     c("alias add of a loop that has a way out", "alias add team@new.test carol@new.test all@new.test", EX_OK, out="led to carol")
     c("alias add without the loop", "alias add team@new.test carol@new.test Far.Away@Elsewhere.Test", EX_OK)
-    c("alias add of a catch-all", "alias add @new.test all@new.test", EX_OK, out="@new.test led to carol@new.test before")
+    c("alias add of a catch-all", "alias add @new.test all@new.test", EX_OK, out="@new.test led to Postmaster.x@new.test before")
     c("alias add of a catch-all", "alias add @new.test carol@new.test", EX_OK, out="@new.test led to all@new.test before")
     c("alias remove", "alias remove all@new.test", EX_OK)
     c("domain remove while in use", "domain remove new.test", EX_DATAERR, err="has accounts or aliases")

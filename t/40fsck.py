@@ -67,12 +67,27 @@ def mend(folder, names, schema):
 
 def main():
     with tempfile.TemporaryDirectory(prefix="posthouse-fsck-") as folder:
+def damaged_alias(folder):
+    """An alias that cannot be read is not taken for one that is not there."""
+    data = folder / "alias"
+    for words in (["domain", "add", "example.test"], ["alias", "add", "team@example.test", "far.away@far.test"]):
+        is_equal(run(data, *words)[0], 0, f"damaged alias: {' '.join(words)}")
+    file = data / "data.mdb"
+    octets = file.read_bytes()
+    ok(b"far.away@far.test" in octets, "damaged alias: the record")
+    file.write_bytes(octets.replace(b"far.away@far.test", b"far.away@faq.test"))
+    for target in ("x@far.test", "team@example.test"):
+        status, said = run(data, "alias", "add", "team@example.test", target)
+        ok(status == EX_SOFTWARE and "team@example.test cannot be read: " in said, f"damaged alias: alias add to {target}", said)
+
+
         folder = Path(folder)
         mend(folder, [b"schema"], None)
         mend(folder, [b"ids"], None)
         mend(folder, [b"schema", b"ids"], "2")
         for words in (["--schema", "2"], ["--repair", "--schema", "two"]):
             is_equal(run(folder, "fsck", *words)[0], EX_USAGE, f"fsck {' '.join(words)} is wrong usage")
+        damaged_alias(folder)
         status, said = run(folder / "none", "fsck", "--repair")
         ok(status == EX_NOINPUT and "no store here" in said, "--repair makes no store", said)
         ok(not (folder / "none").exists(), "nor a directory")
