@@ -60,25 +60,24 @@ int config_load(struct conf *c, const char *path, struct err *e)
 }
 
 /* The configuration is optional when --data says where the store is. */
-int admin_conf(const struct command *c, const struct admin_options *o, struct conf **out)
+int admin_conf(
+	const struct command *c, const struct admin_options *o, struct conf **out, struct err *e)
 {
-	struct err e = {0};
 	const char *path = o->config ? o->config : config_default();
 	*out = roles_conf_new();
-	if ((o->config || !o->data) && config_load(*out, path, &e) < 0) {
-		return command_fail(c, EX_CONFIG,
-			"%s\n(--config FILE names another configuration, --data DIR the store "
-			"itself)",
-			e.text);
-	}
-	return 0;
+	int rc = o->config || !o->data ? config_load(*out, path, e) : 0;
+	if (rc == 0) { return 0; }
+	return command_fail(c, EX_CONFIG, "%s%s", e->text,
+		rc == ERR_GONE ? "\n(--config FILE names another configuration, --data DIR the "
+				 "store itself)"
+			       : "");
 }
 
 int admin_find(struct admin *a, const struct command *c, const struct admin_options *o)
 {
 	*a = (struct admin){.command = c};
 	roles_register();
-	int status = admin_conf(c, o, &a->conf);
+	int status = admin_conf(c, o, &a->conf, &a->why);
 	if (status) { return status; }
 	const struct top_conf *top = conf_get(a->conf, &top_conf_section);
 	if (o->data) {
@@ -117,8 +116,7 @@ static void on_message(void *ctx, struct link_msg *m)
 
 static const struct link_ops link_ops = {.handle = on_message, .down = on_down};
 
-/* The exit code for how opening the store went; the user has been told. */
-static int opened(const struct command *c, int rc, const struct err *e)
+int admin_opened(const struct command *c, int rc, const struct err *e)
 {
 	if (rc == ERR_GONE) {
 		return command_fail(c, EX_NOINPUT,
@@ -135,7 +133,7 @@ int admin_read(struct admin *a, const struct command *c, const struct admin_opti
 	int status = admin_find(a, c, o);
 	if (status) { return status; }
 	int rc = store_open(a->data, STORE_READ, &a->store, &e);
-	return opened(c, rc, &e);
+	return admin_opened(c, rc, &e);
 }
 
 int admin_open(struct admin *a, const struct command *c, const struct admin_options *o, bool create)
@@ -153,7 +151,7 @@ int admin_open(struct admin *a, const struct command *c, const struct admin_opti
 		a->writes = true;
 		rc = store_open(a->data, STORE_WRITE, &a->store, &e);
 	}
-	return opened(c, rc, &e);
+	return admin_opened(c, rc, &e);
 }
 
 struct asking {

@@ -15,6 +15,7 @@ struct admin {
 	struct loop *loop;   /* of the calls to a running server */
 	struct link *link;
 	struct arena arena;
+	struct err why; /* the configuration cannot be used */
 };
 
 /* Options that every such command has; first in its struct. */
@@ -36,7 +37,8 @@ struct admin_options {
 
 /* The configuration alone. Tells the user and answers an exit code, 0 = go on; *out is to be freed
    in any case. */
-int admin_conf(const struct command *c, const struct admin_options *o, struct conf **out);
+int admin_conf(
+	const struct command *c, const struct admin_options *o, struct conf **out, struct err *e);
 /* Find the data directory only: a->data. Tells the user and answers an exit code, 0 = go on;
    admin_close in any case. */
 int admin_find(struct admin *a, const struct command *c, const struct admin_options *o);
@@ -48,6 +50,9 @@ int admin_open(
 	struct admin *a, const struct command *c, const struct admin_options *o, bool create);
 /* The same for a command that only looks: the store is opened for reading, whoever writes. */
 int admin_read(struct admin *a, const struct command *c, const struct admin_options *o);
+/* For who opens the store alone: tells the user how that went, by what store_open answered, and
+   answers an exit code, 0 = go on. */
+int admin_opened(const struct command *c, int rc, const struct err *e);
 /* Apply an operation, either way. `reply` is a struct of the row's reply type or NULL; its lists
    live in a->arena. */
 int admin_apply(struct admin *a, const struct msg_type *op, const void *request, void *reply);

@@ -154,7 +154,8 @@ static void check_policy(struct findings *f, const struct conf *conf)
 static int print_policy(const struct command *c, const struct check *o)
 {
 	struct conf *conf;
-	int status = admin_conf(c, &o->admin, &conf);
+	struct err e = {0};
+	int status = admin_conf(c, &o->admin, &conf, &e);
 	if (status == 0) { status = policy_print(c, conf, o->admin.json); }
 	conf_free(conf);
 	return status;
@@ -194,14 +195,16 @@ static int run(const struct command *c, int argc, char **argv)
 	int n = options_read(c, argc, argv, &o, args);
 	if (n != 0) { return n < 0 ? EX_USAGE : command_fail(c, EX_USAGE, "takes no arguments"); }
 	if (o.policy) { return print_policy(c, &o); }
+	struct findings f = {.json = o.admin.json};
 	int status = admin_find(&a, c, &o.admin);
 	if (status == 0) {
-		struct findings f = {.json = o.admin.json};
 		check_all(&f, &a);
-		if (f.json) { printf("[%.*s\n]\n", STR_ARG(buf_view(&f.list))); }
-		buf_fini(&f.list);
 		status = f.bad ? EX_CONFIG : EX_OK;
+	} else if (f.json) { /* else stderr is enough */
+		bad(&f, a.why.text);
 	}
+	if (f.json) { printf("[%.*s\n]\n", STR_ARG(buf_view(&f.list))); }
+	buf_fini(&f.list);
 	admin_close(&a);
 	return status;
 }

@@ -56,9 +56,7 @@ static int open_damaged(struct admin *a, const struct command *c, const struct f
 		return server_runs(c);
 	}
 	int rc = store_open_damaged(a->data, (uint32_t)schema, &a->store, &e);
-	return rc == 0 ? 0
-		       : command_fail(
-				 c, rc == ERR_GONE ? EX_NOINPUT : command_status(rc), "%s", e.text);
+	return admin_opened(c, rc, &e);
 }
 
 static int check(struct admin *a, bool repair, bool json)
@@ -77,7 +75,7 @@ static int check(struct admin *a, bool repair, bool json)
 		printf("The store is sound.\n");
 		return EX_OK;
 	}
-	printf("%d findings%s\n", found,
+	printf("%d finding%s%s\n", found, found == 1 ? "" : "s",
 		repair ? ", mended" : "; posthouse fsck --repair mends them");
 	return repair ? EX_OK : EX_DATAERR;
 }

@@ -337,7 +337,11 @@ def test_no_store(folder):
     check("no configuration", ["user", "list", "--config", f"{folder}/none.conf"], EX_CONFIG, err="none.conf.*posthouse init DOMAIN.*\n.*--data DIR")
     bad = Path(folder, "bad.conf")
     bad.write_text("hostname = x.example.test\nsmtp {\n  nonsense = 1\n}\n")
-    check("a wrong configuration", ["check", "--config", bad], EX_CONFIG, err="bad.conf:3:.*nonsense")
+    check("a wrong configuration", ["check", "--config", bad], EX_CONFIG, out="^$", err=r"bad.conf:3:.*nonsense[^\n]*\n$")
+    told = json.loads(check("check --json, a wrong configuration", ["check", "--json", "--config", bad], EX_CONFIG, err="bad.conf:3:"))
+    ok(len(told) == 1 and told[0]["ok"] is False and re.search("bad.conf:3:.*nonsense", told[0]["text"]),
+       "check --json, a wrong configuration: one finding", told)
+    check("fsck --repair without a store", ["fsck", "--repair", "--data", nowhere], EX_NOINPUT, err="no store.*\n.*posthouse init")
 
 
 def test_changes_are_seen(processes):

@@ -57,6 +57,8 @@ def mend(folder, names, schema):
         ok(status == EX_SOFTWARE and "use the version that wrote it" in said, f"{what}: another one is refused", said)
         status, said = run(data, "fsck", "--repair", "--schema", schema)
     ok(status == 0 and "meta:" in said, f"{what}: mended", said)
+    n = len(said.splitlines()) - 1
+    is_equal(said.splitlines()[-1], f"{n} finding{'s' if n > 1 else ''}, mended", f"{what}: how many")
     status, said = run(data, "fsck")
     ok(status == 0 and "sound" in said, f"{what}: and sound", said)
     with Dev(data=data, users=USERS, domains=["example.test"]) as dev:
@@ -65,8 +67,6 @@ def mend(folder, names, schema):
     ok(status == 0 and "sound" in said, f"{what}: and stays so", said)
 
 
-def main():
-    with tempfile.TemporaryDirectory(prefix="posthouse-fsck-") as folder:
 def damaged_alias(folder):
     """An alias that cannot be read is not taken for one that is not there."""
     data = folder / "alias"
@@ -81,13 +81,15 @@ def damaged_alias(folder):
         ok(status == EX_SOFTWARE and "team@example.test cannot be read: " in said, f"damaged alias: alias add to {target}", said)
 
 
+def main():
+    with tempfile.TemporaryDirectory(prefix="posthouse-fsck-") as folder:
         folder = Path(folder)
         mend(folder, [b"schema"], None)
         mend(folder, [b"ids"], None)
         mend(folder, [b"schema", b"ids"], "2")
+        damaged_alias(folder)
         for words in (["--schema", "2"], ["--repair", "--schema", "two"]):
             is_equal(run(folder, "fsck", *words)[0], EX_USAGE, f"fsck {' '.join(words)} is wrong usage")
-        damaged_alias(folder)
         status, said = run(folder / "none", "fsck", "--repair")
         ok(status == EX_NOINPUT and "no store here" in said, "--repair makes no store", said)
         ok(not (folder / "none").exists(), "nor a directory")
