@@ -36,11 +36,16 @@ struct auth_resolve {
 	bool create;        /* dev: make an account for any address of a local domain */
 	uint64_t size;      /* octets of the message as far as they are known, 0 = they are not */
 };
+enum auth_room {
+	ROOM_ENOUGH,
+	ROOM_FULL, /* nothing more goes in, or not `size` octets */
+	ROOM_NEVER /* not even when it is empty */
+};
 struct auth_target {
 	uint32_t aid;       /* local; 0 = remote */
 	struct str address; /* remote: where to; local: the account's login */
 	struct str folder;  /* local: the mailbox a +detail names, "" = INBOX */
-	bool over_quota;    /* nothing more goes in, or not `size` octets */
+	uint8_t room;       /* local: enum auth_room */
 };
 enum {
 	RESOLVE_OK,

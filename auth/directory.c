@@ -120,10 +120,12 @@ static int add_target(struct walk *w, struct auth_target target)
 }
 
 /* Is there no room for the message, or, when its size is not known, for any? (RFC 1870 6.1) */
-static bool over_quota(const struct acct *ac, uint64_t size)
+static enum auth_room room_for(const struct acct *ac, uint64_t size)
 {
 	uint64_t quota = ac->quota_bytes;
-	return quota && (ac->used_bytes >= quota || size > quota - ac->used_bytes);
+	if (quota == 0) { return ROOM_ENOUGH; }
+	if (size > quota) { return ROOM_NEVER; }
+	return ac->used_bytes >= quota || size > quota - ac->used_bytes ? ROOM_FULL : ROOM_ENOUGH;
 }
 
 static int add_account(struct walk *w, uint32_t aid, struct str detail)
@@ -134,7 +136,7 @@ static int add_account(struct walk *w, uint32_t aid, struct str detail)
 	return add_target(w, (struct auth_target){.aid = aid,
 				     .address = arena_dup(w->arena, acct.login),
 				     .folder = detail_folder(w, aid, detail),
-				     .over_quota = over_quota(&acct, w->size)});
+				     .room = room_for(&acct, w->size)});
 }
 
 static int apply_row(struct walk *w, const struct addr_row *row, struct str detail, unsigned depth)

@@ -11,8 +11,7 @@ WIRE_TABLE(auth_resolve, wire_auth_resolve, WIRE_STR(struct auth_resolve, addres
 	WIRE_BOOL(struct auth_resolve, create), WIRE_U64(struct auth_resolve, size));
 WIRE_TABLE(auth_target, wire_auth_target, WIRE_U32(struct auth_target, aid),
 	WIRE_STR(struct auth_target, address, ADDRESS_MAX),
-	WIRE_STR(struct auth_target, folder, MAILBOX_NAME_MAX),
-	WIRE_BOOL(struct auth_target, over_quota));
+	WIRE_STR(struct auth_target, folder, MAILBOX_NAME_MAX), WIRE_U8(struct auth_target, room));
 WIRE_TABLE(auth_resolve_reply, wire_auth_resolve_reply,
 	WIRE_BOOL(struct auth_resolve_reply, local_domain),
 	WIRE_U8(struct auth_resolve_reply, fault),

@@ -76,7 +76,7 @@ static void would_deliver(struct trial *t, struct link_msg *m)
 		for (uint32_t i = 0; i < op->locals_n; i++) {
 			foresee(&sn, &op->locals[i], &reply.results[i]);
 		}
-		op_audit_places(op, reply.results, t->record.rcpts, t->record.rcpts_n);
+		op_audit_places(op, reply.results, &t->arena, t->record.rcpts, t->record.rcpts_n);
 		snap_end(&sn);
 	}
 	link_reply(m, 0, &reply);

@@ -137,8 +137,8 @@ static enum step bdat_drain(struct task *t)
 
 static enum step bdat_refuse(struct session *s, enum reply_id id, uint64_t size)
 {
-	session_reply(s, id);
 	if (size > OVER_FACTOR * s->server->conf->message_max) { return session_close(s, id); }
+	session_reply(s, id);
 	s->drain_left = size;
 	s->task.step = bdat_drain;
 	return STEP_MORE;

@@ -50,12 +50,18 @@ void envelope_refuse(struct envelope *e, struct str rcpt, struct str reply)
 	r->reply = arena_dup(&e->arena, str_sub(reply, 0, OP_TEXT_MAX));
 }
 
-void envelope_refused(struct envelope *e, enum reply_id id, struct str detail)
+struct str envelope_reply(struct envelope *e, enum reply_id id, struct str detail)
 {
 	struct buf text = {0};
 	reply_text(id, detail, &text);
-	e->refusal = arena_dup(&e->arena, buf_view(&text));
+	struct str reply = arena_dup(&e->arena, buf_view(&text));
 	buf_fini(&text);
+	return reply;
+}
+
+void envelope_refused(struct envelope *e, enum reply_id id, struct str detail)
+{
+	e->refusal = envelope_reply(e, id, detail);
 }
 
 static uint32_t local_of(struct envelope *e, const struct env_rcpt *r, const struct auth_target *t)

@@ -53,6 +53,8 @@ struct envelope *envelope_new(int64_t now_us);
 void envelope_free(struct envelope *e); /* NULL is fine */
 /* A recipient we refused; `reply` is copied. */
 void envelope_refuse(struct envelope *e, struct str rcpt, struct str reply);
+/* A reply with what it is about, in the envelope's memory. */
+struct str envelope_reply(struct envelope *e, enum reply_id id, struct str detail);
 /* What we answer to its message, when that is no: for the audit record. */
 void envelope_refused(struct envelope *e, enum reply_id id, struct str detail);
 /* A recipient that leads to `targets` (n of them, at least one). An account or an address that was

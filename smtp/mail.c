@@ -37,11 +37,7 @@ static enum step sender_checked(struct task *t)
 {
 	struct session *s = session_of(t);
 	const struct auth_may_send_reply *reply = s->call.reply;
-	if (s->call.rc == ERR_DENIED) {
-		envelope_refused(s->env, REPLY_AUTH_OVER, STR(""));
-		session_reset(s);
-		return session_close(s, REPLY_AUTH_OVER);
-	}
+	if (s->call.rc == ERR_DENIED) { return refuse_mail(s, REPLY_SENDER_CLOSED, STR("")); }
 	if (s->call.rc < 0) { return refuse_mail(s, REPLY_SENDER_LATER, STR("")); }
 	if (!reply->allowed) {
 		return refuse_mail(s, REPLY_SENDER_NOT_YOURS, s->env->mail.from.text);
@@ -107,12 +103,12 @@ static enum step refuse_rcpt(struct session *s, enum reply_id id, struct str det
 	return say_no(s, id, detail);
 }
 
-static bool any_full(const struct auth_resolve_reply *r)
+/* Of the place that has the least. */
+static uint8_t room_of(const struct auth_resolve_reply *r)
 {
-	for (uint32_t i = 0; i < r->targets_n; i++) {
-		if (r->targets[i].over_quota) { return true; }
-	}
-	return false;
+	uint8_t least = ROOM_ENOUGH;
+	for (uint32_t i = 0; i < r->targets_n; i++) { least = MAX(least, r->targets[i].room); }
+	return least;
 }
 
 static enum step rcpt_resolved(struct task *t)
@@ -130,7 +126,9 @@ static enum step rcpt_resolved(struct task *t)
 		return refuse_rcpt(
 			s, r->fault == RESOLVE_LOOP ? REPLY_ALIAS_LOOP : REPLY_NO_USER, rcpt);
 	}
-	if (any_full(r)) { return refuse_rcpt(s, REPLY_RCPT_FULL, rcpt); }
+	uint8_t room = room_of(r);
+	if (room == ROOM_NEVER) { return refuse_rcpt(s, REPLY_OVER_QUOTA, rcpt); }
+	if (room == ROOM_FULL) { return refuse_rcpt(s, REPLY_MAILBOX_FULL, rcpt); }
 	if (envelope_accept(s->env, &s->rcpt, r->targets, r->targets_n) < 0) {
 		return refuse_rcpt(s, REPLY_TOO_MANY_RCPTS, STR(""));
 	}

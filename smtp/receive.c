@@ -71,7 +71,8 @@ static enum reply_id reply_of(int rc)
 	switch (rc) {
 	case 0: return REPLY_QUEUED;
 	case ERR_FULL: return REPLY_STORE_FULL;
-	case ERR_QUOTA: return REPLY_QUOTA;
+	case ERR_QUOTA: return REPLY_MAILBOX_FULL;
+	case ERR_LIMIT: return REPLY_OVER_QUOTA;
 	case ERR_GONE: return REPLY_NO_MAILBOX;
 	case ERR_AGAIN:
 	case ERR_TIMEOUT:
@@ -289,7 +290,7 @@ static void answer_all(struct session *s, enum reply_id id, struct str detail)
 	if (n > 1 && reply_code(id) >= 500) { s->errors -= n - 1; } /* one mistake */
 }
 
-static enum step refuse(struct session *s, enum reply_id id, struct str detail)
+static void note_refusal(struct session *s, enum reply_id id, struct str detail)
 {
 	struct envelope *e = s->env;
 	char audit_id[ID_TEXT];
@@ -298,6 +299,11 @@ static enum step refuse(struct session *s, enum reply_id id, struct str detail)
 	log_event(LOG_INFO, &s->log, "refused", "id=%s from=%.*s rcpt=%u size=%llu reason=%.*s",
 		id_text(e->id, audit_id), STR_ARG(e->mail.from.text), e->accepted_n,
 		(unsigned long long)s->intake->size, STR_ARG(e->refusal));
+}
+
+static enum step refuse(struct session *s, enum reply_id id, struct str detail)
+{
+	note_refusal(s, id, detail);
 	answer_all(s, id, detail);
 	session_reset(s);
 	return session_next(s);
@@ -337,16 +343,32 @@ static void answer_each(struct session *s, const struct op_deliver_reply *reply,
 	}
 }
 
-/* Nothing was stored, since one of them cannot take it: whoever tries again learns who. */
+/* Nothing was stored: one of them cannot take it, by LMTP none can. Whoever tries again learns who.
+ */
 static enum step refuse_whole(struct session *s, const struct op_deliver_reply *reply)
 {
-	const struct envelope *e = s->env;
+	struct envelope *e = s->env;
+	bool each = session_at(s, AT_LMTP);
+	enum reply_id first = REPLY_N;
+	struct str detail = STR("");
 	for (uint32_t i = 0; i < e->rcpts_n; i++) {
-		const struct env_rcpt *r = &e->rcpts[i];
+		struct env_rcpt *r = &e->rcpts[i];
 		int rc = r->refused ? 0 : rcpt_rc(e, r, reply);
-		if (rc) { return refuse(s, reply_of(rc), r->text); }
+		if (r->refused || (rc == 0 && !each)) { continue; }
+		enum reply_id id = rc ? reply_of(rc) : REPLY_STORE_LATER;
+		r->reply = envelope_reply(e, id, r->text);
+		if (each) { session_reply_with(s, id, r->text); }
+		if (first == REPLY_N) {
+			first = id;
+			detail = r->text;
+		}
 	}
-	return refuse(s, REPLY_STORE_ERROR, STR(""));
+	if (first == REPLY_N) { return refuse(s, REPLY_STORE_LATER, STR("")); }
+	note_refusal(s, first, detail);
+	if (!each) { session_reply_with(s, first, detail); }
+	session_reset(s);
+	call_fini(&s->call);
+	return session_next(s);
 }
 
 static enum step receive_done(struct task *t)
@@ -356,7 +378,7 @@ static enum step receive_done(struct task *t)
 	char text[ID_TEXT];
 	if (s->call.rc < 0) { return refuse_for(s, s->call.rc); }
 	const struct op_deliver_reply *reply = s->call.reply;
-	if (!session_at(s, AT_LMTP) && !reply->oid) { return refuse_whole(s, reply); }
+	if (!reply->oid) { return refuse_whole(s, reply); }
 	struct str id = str_of(id_text(e->id, text));
 	spool_taken(s->intake->spool);
 	e->committed = true;

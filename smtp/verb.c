@@ -23,7 +23,7 @@ struct str u64_text(uint64_t v, char out[24])
 
 static bool tls_possible(const struct session *s)
 {
-	return s->server->role->tls && !conn_is_tls(s->task.conn);
+	return s->server->role->tls && !conn_is_tls(s->task.conn) && !s->aid;
 }
 
 static bool auth_possible(const struct session *s)

@@ -96,6 +96,9 @@ apply_fn apply_upload, apply_drop_upload, apply_deliver, apply_append, apply_fla
 	apply_acct_set, apply_acct_del, apply_addr_set, apply_addr_del, apply_domain_set,
 	apply_domain_del;
 int audit_put(struct apply *ap, const struct audit *au);
+/* The audit record of a delivery, with what became of each recipient. */
+int deliver_audit(
+	struct apply *ap, const struct op_deliver *op, const struct op_deliver_reply *answer);
 
 /* --- batches (batch.c) --- */
 

@@ -35,15 +35,16 @@ static uint32_t first_of_account(const struct op_deliver *op, uint32_t i)
 	return i;
 }
 
-/* May the account take it? Writes nothing. */
+/* May the account take it? Writes nothing. ERR_QUOTA: not now; ERR_LIMIT: never. */
 static int check_local(struct apply *ap, const struct op_local_rcpt *r, uint64_t size)
 {
 	struct key k = key1(r->aid);
 	struct acct ac;
 	int rc = ap_get(ap, TB_ACCT, &k, &ac);
 	if (rc < 0) { return rc; }
-	return ac.quota_bytes && ac.used_bytes + size + r->prefix.n > ac.quota_bytes ? ERR_QUOTA
-										     : 0;
+	size += r->prefix.n;
+	if (ac.quota_bytes == 0 || ac.used_bytes + size <= ac.quota_bytes) { return 0; }
+	return size > ac.quota_bytes ? ERR_LIMIT : ERR_QUOTA;
 }
 
 /* Fill the results with what the checks say. How many accounts take it and how many refuse, or
@@ -58,7 +59,7 @@ static int check_locals(struct apply *ap, const struct op_deliver *op, struct op
 			continue;
 		}
 		int rc = check_local(ap, &op->locals[i], op->body.size);
-		bool own = rc == ERR_QUOTA || rc == ERR_GONE;
+		bool own = rc == ERR_QUOTA || rc == ERR_LIMIT || rc == ERR_GONE;
 		if (rc < 0 && !own) { return rc; }
 		res[i].rc = (uint32_t)-rc;
 		*takers += rc == 0;
@@ -138,8 +139,7 @@ static int put_remotes(
 	return rc;
 }
 
-/* The audit record with what became of each recipient. */
-static int put_delivery_audit(
+int deliver_audit(
 	struct apply *ap, const struct op_deliver *op, const struct op_deliver_reply *answer)
 {
 	struct audit au = op->audit;
@@ -149,7 +149,7 @@ static int put_delivery_audit(
 		*r = op->audit.rcpts[i];
 		if (r->outcome == RCPT_QUEUED) { r->qid = answer->qid; }
 	}
-	op_audit_places(op, answer->results, au.rcpts, au.rcpts_n);
+	op_audit_places(op, answer->results, ap->a, au.rcpts, au.rcpts_n);
 	return audit_put(ap, &au);
 }
 
@@ -163,17 +163,12 @@ int apply_deliver(struct apply *ap, const void *request, void *reply)
 	uint32_t takers = 0, refusers = 0;
 	int rc = check_locals(ap, op, answer->results, &takers, &refusers);
 	if (rc < 0) { return rc; }
-	if (refusers && !op->partial) { return 0; }
 	uint32_t refs = takers + (op->remotes_n > 0);
-	if (refs > 0) {
-		rc = object_make(ap, &op->body, refs, op->received_us, &answer->oid);
-		if (rc == 0) { rc = put_locals(ap, op, answer->oid, answer->results); }
-		if (rc == 0 && op->remotes_n) {
-			rc = put_remotes(ap, op, answer->oid, &answer->qid);
-		}
-		if (rc < 0) { return rc; }
-	}
-	return put_delivery_audit(ap, op, answer);
+	if (refs == 0 || (refusers && !op->partial)) { return 0; }
+	rc = object_make(ap, &op->body, refs, op->received_us, &answer->oid);
+	if (rc == 0) { rc = put_locals(ap, op, answer->oid, answer->results); }
+	if (rc == 0 && op->remotes_n) { rc = put_remotes(ap, op, answer->oid, &answer->qid); }
+	return rc < 0 ? rc : deliver_audit(ap, op, answer);
 }
 
 /* --- APPEND --- */

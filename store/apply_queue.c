@@ -80,6 +80,14 @@ static int apply_outcomes(struct apply *ap, struct queue_item *it, const struct 
 	return done;
 }
 
+/* One that nobody takes leaves a record. */
+static int put_bounce(struct apply *ap, const struct op_deliver *bounce)
+{
+	struct op_deliver_reply answer = {0};
+	int rc = apply_deliver(ap, bounce, &answer);
+	return rc == 0 && !answer.oid ? deliver_audit(ap, bounce, &answer) : rc;
+}
+
 int apply_queue_result(struct apply *ap, const void *request, void *reply)
 {
 	const struct op_queue_result *op = request;
@@ -92,10 +100,7 @@ int apply_queue_result(struct apply *ap, const void *request, void *reply)
 	rc = apply_outcomes(ap, &it, op);
 	if (rc <= 0) { return rc; }
 	rc = item_put(ap, &it);
-	if (rc == 0 && op->bounce_n) {
-		struct op_deliver_reply ignored = {0};
-		rc = apply_deliver(ap, op->bounce, &ignored);
-	}
+	if (rc == 0 && op->bounce_n) { rc = put_bounce(ap, op->bounce); }
 	return rc < 0 ? rc : audit_put(ap, &op->audit);
 }
 

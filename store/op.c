@@ -200,8 +200,18 @@ static uint32_t find_local(const struct op_deliver *op, uint32_t from, struct st
 	return from;
 }
 
+/* Why it was refused, behind the address that an alias led to. */
+static struct str refusal(uint32_t rc, struct str address, struct arena *a)
+{
+	const char *why = rc == -ERR_QUOTA   ? "the mailbox is full"
+			  : rc == -ERR_LIMIT ? "the message is bigger than the quota"
+			  : rc == -ERR_GONE  ? "the account is gone"
+					     : "it cannot be stored";
+	return address.n ? arena_fmt(a, "%.*s: %s", STR_ARG(address), why) : str_of(why);
+}
+
 void op_audit_places(const struct op_deliver *op, const struct op_rcpt_result *results,
-	struct audit_rcpt *rows, uint32_t n)
+	struct arena *a, struct audit_rcpt *rows, uint32_t n)
 {
 	uint32_t next = 0;
 	for (uint32_t i = 0; i < n; i++) {
@@ -217,7 +227,10 @@ void op_audit_places(const struct op_deliver *op, const struct op_rcpt_result *r
 		if (at == op->locals_n) { continue; }
 		r->mid = results[at].mid;
 		r->uid = results[at].uid;
-		if (results[at].rc) { r->outcome = RCPT_REFUSED; }
+		if (results[at].rc) {
+			r->outcome = RCPT_REFUSED;
+			r->detail = refusal(results[at].rc, r->detail, a);
+		}
 	}
 }
 

@@ -139,8 +139,9 @@ struct op_rcpt_result {
 	uint32_t rc; /* 0, or -ERR_* */
 	uint32_t mid, uid, uidvalidity;
 };
-/* When a recipient has no room or is no more, the rest get it if it is partial, else nobody does:
-   `oid` is 0, nothing is written, and the results say why. */
+/* When a recipient has no room or is no more, the rest get it if it is partial, else nobody does.
+   When nobody does `oid` is 0, nothing is written, no audit record either, and the results say why.
+ */
 struct op_deliver_reply {
 	uint64_t oid, qid;
 	struct op_rcpt_result *results; /* one per local recipient, in order; a second one of an
@@ -342,9 +343,10 @@ extern const struct wire wire_audit; /* audit records are stored packed by it */
 void op_register(void);
 
 /* Put down where the recipients of an audit record went: `rows` of n, of which those that were
-   delivered stand in the order of op->locals. An alias has one for each account it leads to. */
+   delivered stand in the order of op->locals. An alias has one for each account it leads to. Texts
+   are from `a`. */
 void op_audit_places(const struct op_deliver *op, const struct op_rcpt_result *results,
-	struct audit_rcpt *rows, uint32_t n);
+	struct arena *a, struct audit_rcpt *rows, uint32_t n);
 
 /* Apply one operation in a transaction of its own: an administrator's command while no server runs,
    and tests. `reply` is a struct of the row's reply type, its lists in `a`. */

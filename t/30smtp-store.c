@@ -296,10 +296,29 @@ static void test_given_up(void)
 	end();
 }
 
+static size_t rows(enum table tb)
+{
+	MDB_txn *txn;
+	MDB_stat st = {0};
+	CHECK_INT(mdb_txn_begin(fx.s->env, NULL, MDB_RDONLY, &txn), 0);
+	mdb_stat(txn, fx.s->dbi[tb], &st);
+	mdb_txn_abort(txn);
+	return st.ms_entries;
+}
+
 static void set_quota(uint32_t aid, uint64_t octets)
 {
 	struct op_acct_set set = {.aid = aid, .what = ACCT_SET_QUOTA, .quota_bytes = octets};
 	CHECK_INT(store_apply(fx.s, &OP_ACCT_SET, &set, &fx.a, NULL), 0);
+}
+
+static void say_lines(struct client *c, int n)
+{
+	say(c, STR("From: <a@b.c>\r\n\r\n"));
+	for (int i = 0; i < n; i++) {
+		say(c, STR("a line with a hundred octets, or nearly as many, so that a few fill it"
+			   "................................\r\n"));
+	}
 }
 
 /* What has no room for a message is told as soon as its size is, and by name. */
@@ -312,23 +331,47 @@ static void test_quota(void)
 	client_start(&c, LISTEN_SMTP);
 	say(&c, STR("EHLO c.example.org\r\nMAIL FROM:<a@example.org> SIZE=2900\r\n"));
 	CHECK(str_starts(say(&c, STR("RCPT TO:<second@example.test>\r\n")),
-		STR("452 4.2.2 Mailbox full: second@example.test\r\n")));
+		STR("552 5.2.3 The message is bigger than the quota of second@example.test\r\n")));
 	CHECK(str_starts(say(&c, STR("RCPT TO:<u@example.test>\r\n")), STR("250 ")));
 	say(&c, STR("RSET\r\nMAIL FROM:<a@example.org> SIZE=1000\r\n"));
+	CHECK(str_starts(say(&c, STR("RCPT TO:<second@example.test>\r\nDATA\r\n")), STR("250 ")));
+	say_lines(&c, 10);
+	CHECK(str_starts(say(&c, STR(".\r\n")), STR("250 ")));
+	say(&c, STR("MAIL FROM:<a@example.org> SIZE=1000\r\n"));
+	CHECK_STR(say(&c, STR("RCPT TO:<second@example.test>\r\n")),
+		STR("452 4.2.2 Mailbox full: second@example.test\r\n"));
+	say(&c, STR("RSET\r\nMAIL FROM:<a@example.org> SIZE=100\r\n"));
 	CHECK(str_starts(say(&c, STR("RCPT TO:<second@example.test>\r\n")), STR("250 ")));
 	/* that it was no true size shows at the end: then nobody has it, and it is said who is full
 	 */
 	CHECK(str_starts(say(&c, STR("RCPT TO:<u@example.test>\r\nDATA\r\n")), STR("250 2.1.5 ")));
-	say(&c, STR("From: <a@b.c>\r\n\r\n"));
-	for (int i = 0; i < 30; i++) {
-		say(&c, STR("a line with a hundred octets, or nearly as many, so that a few fill it"
-			    "................................\r\n"));
-	}
+	say_lines(&c, 20);
 	CHECK_STR(say(&c, STR(".\r\n")), STR("452 4.2.2 Mailbox full: second@example.test\r\n"));
 	say(&c, STR("MAIL FROM:<a@example.org>\r\nRCPT TO:<u@example.test>\r\nDATA\r\n"));
 	CHECK(str_starts(say(&c, STR("From: <a@b.c>\r\n\r\nx\r\n.\r\n")), STR("250 ")));
 	read_only_message(fx.aid, &text);
 	buf_fini(&text);
+	client_end(&c);
+	end();
+}
+
+/* By LMTP each may fail alone. When all do nothing is left of it, and nothing says it was taken. */
+static void test_nobody_takes(void)
+{
+	struct client c;
+	start();
+	set_quota(fx.aid + 1, 3000);
+	client_start(&c, LISTEN_LMTP);
+	say(&c, STR("LHLO c.example.org\r\nMAIL FROM:<a@example.org>\r\n"));
+	say(&c, STR("RCPT TO:<second@example.test>\r\nDATA\r\n"));
+	say_lines(&c, 3000);
+	CHECK_INT(rows(TB_UPLOAD), 1);
+	CHECK_STR(say(&c, STR(".\r\n")),
+		STR("552 5.2.3 The message is bigger than the quota of second@example.test\r\n"));
+	settle();
+	CHECK_INT(rows(TB_UPLOAD), 0);
+	CHECK_INT(rows(TB_OBJ), 0);
+	CHECK_STR(say(&c, STR("NOOP\r\n")), STR("250 2.0.0 Ok\r\n"));
 	client_end(&c);
 	end();
 }
@@ -544,6 +587,7 @@ int main(int argc, char **argv)
 		{"messages of one chunk and of many", test_big},
 		{"a message that was never ended", test_given_up},
 		{"a quota that the message does not fit", test_quota},
+		{"a hand-over that nobody has room for", test_nobody_takes},
 		{"the record of a refusal", test_audit},
 		{"the record of an alias", test_audit_of_alias},
 		{"the record of a refused header", test_audit_of_header},

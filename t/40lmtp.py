@@ -5,7 +5,8 @@ import socket
 import ssl
 import struct
 
-from posthouse import (Dev, TranscriptError, command, done, imap_login, imap_messages, is_equal, ok, play, without_trace)
+from posthouse import (Dev, TranscriptError, command, done, imap_login, imap_messages, is_equal, ok, play, records, wait_for,
+                       without_trace)
 
 USER, BOB, FULL = "alice@example.test", "bob@example.test", "full@example.test"
 
@@ -30,7 +31,7 @@ S: 354 .*
 # one reply for each recipient that was taken, in their order
 C! From: s@far.test\r\nSubject: handed over\r\n\r\n${body}\r\n.\r\n
 S: 250 2\.0\.0 .*
-S: 452 4\.2\.2 .*
+S: 552 5\.2\.3 .*
 S: 250 2\.0\.0 .*
 S: 250 2\.0\.0 .*
 C! MAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nRCPT TO:<alice@example.test>\r\nBDAT 31 LAST\r\nFrom: s@far.test\r\n\r\nsecond\r\n\r\n.
@@ -58,6 +59,21 @@ S: 221 .*
 EOF
 """
 
+ALONE = r"""
+@a lmtp
+S* 220 .*
+C: LHLO mta.example.org
+S* 250 HELP
+C! MAIL FROM:<s@far.test>\r\nRCPT TO:<full@example.test>\r\nDATA\r\n
+S: 250 2\.1\.0 .*
+S: 250 2\.1\.5 .*
+S: 354 .*
+C! From: s@far.test\r\n\r\n${body}\r\n.\r\n
+S: 552 5\.2\.3 .*
+C: QUIT
+S: 221 .*
+"""
+
 MESSAGE = b"From: s@far.test\r\nSubject: x\r\n\r\ntext\r\n"
 
 
@@ -79,6 +95,17 @@ def test_hand_over(processes):
             ok(got[0].startswith(b"Return-Path: <s@far.test>\r\nDelivered-To: " + user.encode()) and b"with LMTP id" in got[0],
                f"LMTP: {user}: Return-Path, Delivered-To, Received", got[0][:600])
         is_equal(imap_messages(dev, FULL), [], "LMTP: the one over quota has none")
+        mixed = [r for r in records(dev, FULL)[0]["recipients"] if r["address"] == FULL]
+        is_equal([(r["outcome"], r["detail"]) for r in mixed], [("refused", "the message is bigger than the quota")], "LMTP: explain says why")
+        try:
+            play(dev, ALONE, body=body)
+            ok(True, "LMTP: the one over quota alone")
+        except TranscriptError as e:
+            ok(False, "LMTP: the one over quota alone", e)
+        wait_for(lambda: len(records(dev, FULL)) == 2, "the record of the refusal")
+        alone = records(dev, FULL)[0]
+        ok(alone["kind"] == "refused" and alone["reply"].startswith("552 5.2.3") and alone["recipients"][0]["detail"].startswith("552 5.2.3"),
+           "LMTP: what nobody took is refused in the record, too", alone)
     with Dev("--set", "smtp.lmtp_from=192.0.2.0/24", processes=processes) as dev, socket.create_connection((dev.host, dev.lmtp)) as s:
         ok(s.recv(100).startswith(b"554 5.7.1"), "LMTP: from listed networks only")
 

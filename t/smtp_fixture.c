@@ -35,7 +35,7 @@ static void fake_resolve(struct link_msg *m)
 	if (reply.local_domain) {
 		/* accounts by the first letter: "one" and "other" are the same */
 		to[0].aid = (unsigned char)(local.n ? local.p[0] : 1);
-		to[0].over_quota = str_eq(local, STR("full"));
+		to[0].room = str_eq(local, STR("full")) ? ROOM_FULL : ROOM_ENOUGH;
 		if (str_eq(local, STR("both"))) {
 			to[0].aid = 'o';
 			reply.targets_n = 2;
