@@ -128,7 +128,8 @@ static void put_recipient(const struct dsn *d, const struct dsn_rcpt *r, struct 
 	buf_fmt(out, "Action: %s\r\nStatus: ", WORDS[r->action].action);
 	put_text(out, r->status);
 	buf_str(out, STR("\r\n"));
-	if (r->host.n) { put_mta(r->host, out); }
+	/* RFC 3464 2.3.6: with it the diagnostic is that MTA's */
+	if (r->said && r->host.n) { put_mta(r->host, out); }
 	buf_fmt(out, "Diagnostic-Code: %s; ", r->said ? "smtp" : "x-posthouse");
 	put_words(out, r->reply, d->utf8);
 	buf_str(out, STR("\r\n"));

@@ -128,6 +128,11 @@ static void test_dsn(void)
 			.reply = STR("451 4.2.1 later"),
 			.said = true,
 			.host = STR("mx.b.example")},
+		{.rcpt = STR("large@b.example"),
+			.action = DSN_FAILED,
+			.status = STR("5.3.4"),
+			.reply = STR("5.3.4 too large for mx.b.example"),
+			.host = STR("mx.b.example")},
 	};
 	struct dsn d = {.hostname = STR("mail.a.example"),
 		.to = STR("me@a.example"),
@@ -148,6 +153,8 @@ static void test_dsn(void)
 			"Diagnostic-Code: smtp; 550 5.1.1 unknown??Evil: yes\r\n"));
 	CHECK(has(&out, "\r\n\r\nFinal-Recipient: rfc822;late@b.example\r\nAction: "
 			"failed\r\nStatus: 4.4.7\r\n"));
+	CHECK(has(&out, "\r\nAction: failed\r\nStatus: 5.3.4\r\nDiagnostic-Code: "
+			"x-posthouse; 5.3.4 too large for mx.b.example\r\n"));
 	CHECK(has(&out,
 		"    the time for delivery is over. Last answer: mx.b.example said: 451 4.2.1"));
 	CHECK(has(&out, "Content-Type: text/rfc822-headers\r\n"));
