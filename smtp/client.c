@@ -41,9 +41,14 @@ static enum step no_mail(struct client *c)
 	return client_refused(c);
 }
 
+struct str client_with_host(struct client *c, const char *text)
+{
+	return arena_fmt(&c->arena, "%s (%.*s)", text, STR_ARG(c->host));
+}
+
 static enum step unfit(struct client *c, const char *why)
 {
-	(void)finish(c, CLIENT_NO_HOST, str_of(why)); /* not at once, but by QUIT */
+	(void)finish(c, CLIENT_NO_HOST, client_with_host(c, why)); /* not at once, but by QUIT */
 	return client_quit(c);
 }
 

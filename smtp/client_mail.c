@@ -289,7 +289,7 @@ static const char *leave_out(struct client *c)
 		struct client_rcpt *r = &c->rcpts[i];
 		if (client_offer_address(&c->offer, r->rcpt, &c->arena, &r->rcpt)) { continue; }
 		r->code = 550;
-		r->reply = str_of(NO_UTF8);
+		r->reply = client_with_host(c, NO_UTF8);
 	}
 	return no;
 }
@@ -329,9 +329,10 @@ static enum step size_known(struct client *c)
 {
 	uint64_t max = c->offer.size_max;
 	if (max && c->wire_size > max) {
-		struct str why = arena_fmt(&c->arena,
-			"5.3.4 the message has %llu octets, the server takes %llu",
-			(unsigned long long)c->wire_size, (unsigned long long)max);
+		struct str why =
+			arena_fmt(&c->arena, "5.3.4 the message has %llu octets, %.*s takes %llu",
+				(unsigned long long)c->wire_size, STR_ARG(c->host),
+				(unsigned long long)max);
 		return finish_all(c, 552, why, false);
 	}
 	keep_limits(c);
@@ -367,7 +368,7 @@ static enum step count_message(struct task *t)
 enum step client_mail(struct client *c)
 {
 	const char *no = leave_out(c);
-	if (no) { return finish_all(c, 550, str_of(no), false); }
+	if (no) { return finish_all(c, 550, client_with_host(c, no), false); }
 	if (asked_from(c, 0) == c->rcpts_n) { return finish_all(c, 550, STR(""), false); }
 	if (c->fit.convert && c->offer.size) {
 		c->task.step = count_message;

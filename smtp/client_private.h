@@ -17,6 +17,9 @@ enum step client_await(struct client *c, int64_t within_us, enum step (*after)(s
 /* 1 a whole reply has come, 0 not yet, < 0 it is none. A peer that closes may have told why. */
 int client_reply_come(struct client *c);
 
+/* A sentence of ours with the host's name: people find it nowhere else in a report. */
+struct str client_with_host(struct client *c, const char *text);
+
 /* RFC 5321 4.1.1.10: whoever listens still is told that we leave. */
 enum step client_quit(struct client *c);
 /* This host will not do: its reply says why. */
