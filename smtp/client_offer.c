@@ -26,13 +26,12 @@ void client_offer_read(const struct client_reply *r, struct arena *a, struct cli
 		.pipelining = client_reply_keyword(r, STR("PIPELINING"), &params),
 		.eight = client_reply_keyword(r, STR("8BITMIME"), &params),
 		.dsn = client_reply_keyword(r, STR("DSN"), &params),
-		.size = client_reply_keyword(r, STR("SIZE"), &params),
 		.utf8 = client_reply_keyword(r, STR("SMTPUTF8"), &params),
 		.chunking = client_reply_keyword(r, STR("CHUNKING"), &params),
 		.binary = client_reply_keyword(r, STR("BINARYMIME"), &params)};
 	out->eight |= out->utf8; /* RFC 6531 3.1 */
-	bool limit = client_reply_keyword(r, STR("SIZE"), &params);
-	if (!limit || !str_u64(params, UINT64_MAX, &out->size_max)) { out->size_max = 0; }
+	out->size = client_reply_keyword(r, STR("SIZE"), &params);
+	if (!out->size || !str_u64(params, UINT64_MAX, &out->size_max)) { out->size_max = 0; }
 	if (client_reply_keyword(r, STR("LIMITS"), &params)) { read_limits(params, out); }
 	(void)client_reply_keyword(r, STR("AUTH"), &auth); /* without one there is no mechanism */
 	out->auth = arena_dup(a, auth);
