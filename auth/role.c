@@ -23,13 +23,12 @@ struct auth {
 
 static const struct log_ctx LOG = {.role = "auth"};
 
-#define METRIC(symbol, text) static struct metric symbol = {.name = #symbol, .help = text}
-METRIC(auth_logins_total, "Logins with the right password.");
-METRIC(auth_login_failures_total, "Logins with a wrong name or password.");
-METRIC(auth_login_errors_total, "Logins that could not be decided, for now.");
-METRIC(auth_throttled_total, "Logins that had to wait for failures before them.");
-METRIC(auth_password_checks_total, "Passwords that had to be hashed.");
-METRIC(auth_lookups_total, "Addresses looked up.");
+static METRIC(auth_logins_total, "Logins with the right password.");
+static METRIC(auth_login_failures_total, "Logins with a wrong name or password.");
+static METRIC(auth_login_errors_total, "Logins that could not be decided, for now.");
+static METRIC(auth_throttled_total, "Logins that had to wait for failures before them.");
+static METRIC(auth_password_checks_total, "Passwords that had to be hashed.");
+static METRIC(auth_lookups_total, "Addresses looked up.");
 
 static struct metric *const metrics[] = {
 	&auth_logins_total,
@@ -382,7 +381,7 @@ static void auth_reload(struct role *r)
 static int auth_start(struct role *r, struct err *e)
 {
 	struct auth *au = xnew(struct auth);
-	for (size_t i = 0; i < COUNT(metrics); i++) { metric_register(metrics[i]); }
+	metrics_register(metrics, COUNT(metrics));
 	(void)e; /* nothing here can fail: the store was opened before */
 	au->role = r;
 	r->state = au;

@@ -16,8 +16,6 @@ struct mailbox_watch {
 	struct list sessions;
 };
 
-#define METRIC(symbol, text, ...) \
-	struct metric symbol = {.name = #symbol, .help = text, __VA_ARGS__}
 METRIC(imap_sessions, "IMAP sessions now.", .gauge = true);
 METRIC(imap_sessions_total, "IMAP sessions.");
 METRIC(imap_refused_total, "IMAP connections refused for their number.");
@@ -132,7 +130,7 @@ static int imap_start(struct role *r, struct err *e)
 	sv->conf = conf_get(r->conf, &imap_conf_section);
 	list_init(&sv->listeners);
 	list_init(&sv->sessions);
-	for (size_t i = 0; i < COUNT(metrics); i++) { metric_register(metrics[i]); }
+	metrics_register(metrics, COUNT(metrics));
 	r->state = sv;
 	return 0;
 }

@@ -11,6 +11,11 @@ void metric_register(struct metric *m)
 	first = m;
 }
 
+void metrics_register(struct metric *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) { metric_register(list[i]); }
+}
+
 struct metric *metric_next(struct metric *m)
 {
 	return m ? m->next : first;

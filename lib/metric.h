@@ -14,6 +14,10 @@ struct metric {
 	bool registered;
 };
 
+/* A counter, or with `.gauge = true` behind the text a gauge, whose variable has its name. */
+#define METRIC(symbol, text, ...) \
+	struct metric symbol = {.name = #symbol, .help = text, __VA_ARGS__}
+
 static inline void metric_add(struct metric *m, uint64_t n)
 {
 	m->value += n;
@@ -27,5 +31,6 @@ static inline void metric_set(struct metric *gauge, uint64_t value)
 	gauge->value = value;
 }
 void metric_register(struct metric *m);
+void metrics_register(struct metric *const *list, size_t n);
 /* Walk: start with NULL. */
 struct metric *metric_next(struct metric *m);

@@ -1,8 +1,6 @@
 /* Counters of relay. */
 #include "smtp/relay_metrics.h"
 
-#define METRIC(symbol, text, ...) \
-	struct metric symbol = {.name = #symbol, .help = text, __VA_ARGS__}
 METRIC(relay_sent_total, "Recipients whose host took the message.");
 METRIC(relay_deferred_total, "Attempts for a recipient that are to be made again.");
 METRIC(relay_bounced_total, "Recipients refused for good.");
@@ -32,5 +30,5 @@ static struct metric *const metrics[] = {
 
 void relay_metrics_register(void)
 {
-	for (size_t i = 0; i < COUNT(metrics); i++) { metric_register(metrics[i]); }
+	metrics_register(metrics, COUNT(metrics));
 }
