@@ -184,6 +184,19 @@ static void on_refuse(struct timer *t)
 	login_reply(container_of(t, struct login, timer), ERR_DENIED);
 }
 
+/* It took a while: the account may have been closed meanwhile. */
+static int still_open(const struct login *lg)
+{
+	struct snap sn;
+	struct acct acct;
+	int rc = snap_begin(lg->au->role->store, &sn);
+	if (rc < 0) { return ERR_AGAIN; }
+	rc = snap_acct(&sn, lg->reply.aid, &acct);
+	bool closed = rc == ERR_GONE || (rc == 0 && acct.disabled);
+	snap_end(&sn);
+	return closed ? ERR_DENIED : rc;
+}
+
 static void on_hashed(struct password_job *j)
 {
 	struct login *lg = container_of(j, struct login, job);
@@ -195,7 +208,7 @@ static void on_hashed(struct password_job *j)
 		throttle_passed(&au->throttle, req->peer);
 		password_cache_add(au->cache, lg->reply.aid, str_make(lg->secrets, lg->secrets_n),
 			req->password, now);
-		login_reply(lg, 0);
+		login_reply(lg, still_open(lg));
 		return;
 	}
 	throttle_failed(&au->throttle, req->peer, now);

@@ -343,6 +343,13 @@ static void answer_each(struct session *s, const struct op_deliver_reply *reply,
 	}
 }
 
+/* One answer is for all: what is final for one of them must not end it for the others. The next try
+   learns at RCPT whom it is about. */
+static int rc_of_one(int rc)
+{
+	return rc == ERR_LIMIT ? ERR_QUOTA : rc == ERR_GONE ? ERR_AGAIN : rc;
+}
+
 /* Nothing was stored: one of them cannot take it, by LMTP none can. Whoever tries again learns who.
  */
 static enum step refuse_whole(struct session *s, const struct op_deliver_reply *reply)
@@ -355,6 +362,7 @@ static enum step refuse_whole(struct session *s, const struct op_deliver_reply *
 		struct env_rcpt *r = &e->rcpts[i];
 		int rc = r->refused ? 0 : rcpt_rc(e, r, reply);
 		if (r->refused || (rc == 0 && !each)) { continue; }
+		if (!each && e->accepted_n > 1) { rc = rc_of_one(rc); }
 		enum reply_id id = rc ? reply_of(rc) : REPLY_STORE_LATER;
 		r->reply = envelope_reply(e, id, r->text);
 		if (each) { session_reply_with(s, id, r->text); }
@@ -455,7 +463,7 @@ static enum step deliver(struct session *s)
 		.aid = s->aid,
 		.received_us = now,
 		.expires_us = now + relay->lifetime_us,
-		.partial = session_at(s, AT_LMTP)};
+		.partial = session_at(s, AT_LMTP) ? PARTIAL_RCPTS : PARTIAL_NO};
 	spool_body(s->intake->spool, &op.body);
 	struct str reply = arena_fmt(&e->arena, "250 2.0.0 Ok: queued as %s", id_text(e->id, id));
 	audit_fill(s, s->service->audit, reply, &e->arena, &op.audit);

@@ -32,7 +32,8 @@ static enum step author_checked(struct task *t)
 	const struct addr *author = &s->intake->authors[s->intake->author_at - 1];
 	t->step = s->intake->resume;
 	if (s->call.rc < 0) {
-		intake_fail(s, REPLY_AUTHOR_LATER, STR(""));
+		bool closed = s->call.rc == ERR_DENIED;
+		intake_fail(s, closed ? REPLY_SENDER_CLOSED : REPLY_AUTHOR_LATER, STR(""));
 		return STEP_MORE;
 	}
 	if (!reply->allowed) {

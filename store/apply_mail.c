@@ -47,23 +47,36 @@ static int check_local(struct apply *ap, const struct op_local_rcpt *r, uint64_t
 	return size > ac.quota_bytes ? ERR_LIMIT : ERR_QUOTA;
 }
 
+/* Whoever tries again for a recipient must not reach some of its accounts a second time. */
+static void refuse_together(const struct op_deliver *op, struct op_rcpt_result *res)
+{
+	for (uint32_t i = 0; i < op->locals_n; i++) {
+		for (uint32_t j = 0; res[i].rc && j < op->locals_n; j++) {
+			bool same = str_eq(op->locals[j].rcpt, op->locals[i].rcpt);
+			if (same && !res[j].rc) { res[j].rc = res[i].rc; }
+		}
+	}
+}
+
 /* Fill the results with what the checks say. How many accounts take it and how many refuse, or
    ERR_*. */
 static int check_locals(struct apply *ap, const struct op_deliver *op, struct op_rcpt_result *res,
 	uint32_t *takers, uint32_t *refusers)
 {
 	for (uint32_t i = 0; i < op->locals_n; i++) {
-		uint32_t first = first_of_account(op, i);
-		if (first < i) {
-			res[i].rc = res[first].rc;
-			continue;
-		}
+		if (first_of_account(op, i) < i) { continue; }
 		int rc = check_local(ap, &op->locals[i], op->body.size);
-		bool own = rc == ERR_QUOTA || rc == ERR_LIMIT || rc == ERR_GONE;
+		bool own = rc == ERR_QUOTA || rc == ERR_LIMIT || rc == ERR_GONE ||
+			   (rc == ERR_DAMAGED && op->partial);
 		if (rc < 0 && !own) { return rc; }
 		res[i].rc = (uint32_t)-rc;
-		*takers += rc == 0;
-		*refusers += rc < 0;
+	}
+	if (op->partial == PARTIAL_RCPTS) { refuse_together(op, res); }
+	for (uint32_t i = 0; i < op->locals_n; i++) {
+		uint32_t first = first_of_account(op, i);
+		res[i].rc = res[first].rc;
+		*takers += first == i && !res[i].rc;
+		*refusers += first == i && res[i].rc;
 	}
 	return 0;
 }

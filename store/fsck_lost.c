@@ -88,9 +88,11 @@ static uint32_t usable(struct fsck *f, const struct rec_addr *r)
 		       : 0;
 }
 
-/* Where an address of postmaster leads, itself or as an alias. */
+/* Where an address of postmaster leads, itself or as an alias: of several the oldest account, whose
+   server it is. */
 static uint32_t by_address(struct fsck *f)
 {
+	uint32_t oldest = 0;
 	static const struct str local = {"postmaster@", 11};
 	struct key at = key_none();
 	MDB_val v;
@@ -105,9 +107,9 @@ static uint32_t by_address(struct fsck *f)
 				aid = usable(f, &target);
 			}
 		}
-		if (aid) { return aid; }
+		if (aid && (!oldest || aid < oldest)) { oldest = aid; }
 	}
-	return 0;
+	return oldest;
 }
 
 /* The first account, as for a postmaster without an address of his own; rather one that is enabled.

@@ -48,7 +48,7 @@ WIRE_TABLE(op_deliver, wire_op_deliver, WIRE_STR(struct op_deliver, from, ADDRES
 	WIRE_STR(struct op_deliver, envid, OP_TEXT_MAX), WIRE_U8(struct op_deliver, ret),
 	WIRE_U8(struct op_deliver, body_flags), WIRE_U32(struct op_deliver, aid),
 	WIRE_U64(struct op_deliver, received_us), WIRE_U64(struct op_deliver, expires_us),
-	WIRE_BOOL(struct op_deliver, partial), WIRE_SUB(struct op_deliver, audit, wire_audit));
+	WIRE_U8(struct op_deliver, partial), WIRE_SUB(struct op_deliver, audit, wire_audit));
 WIRE_TABLE(op_rcpt_result, wire_rcpt_result, WIRE_U32(struct op_rcpt_result, rc),
 	WIRE_U32(struct op_rcpt_result, mid), WIRE_U32(struct op_rcpt_result, uid),
 	WIRE_U32(struct op_rcpt_result, uidvalidity));

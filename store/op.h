@@ -120,6 +120,11 @@ struct op_remote_rcpt {
 	struct str rcpt, orcpt;
 	uint8_t notify;
 };
+enum deliver_partial {
+	PARTIAL_NO,    /* all get it or nobody does */
+	PARTIAL_RCPTS, /* LMTP: each recipient, with every account of ours that it leads to */
+	PARTIAL_PLACES /* reports: each account */
+};
 struct op_deliver {
 	struct str from;
 	struct op_body body;
@@ -132,7 +137,7 @@ struct op_deliver {
 	uint32_t aid; /* who submitted it */
 	int64_t received_us;
 	int64_t expires_us; /* remotes: when to give up */
-	bool partial;       /* LMTP, reports: recipients may fail one by one; else all or none */
+	uint8_t partial;    /* enum deliver_partial */
 	struct audit audit;
 };
 struct op_rcpt_result {

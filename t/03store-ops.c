@@ -295,11 +295,20 @@ static void test_quota(void)
 	CHECK_INT((int)reply.results[0].rc, -ERR_QUOTA);
 	CHECK_INT((int)reply.results[1].rc, 0);
 	CHECK_INT(reply.results[1].uid, 0);
-	op.partial = true;
+	op.partial = PARTIAL_RCPTS; /* both belong to one recipient */
+	CHECK_INT(apply(&f, &OP_DELIVER, &op, &reply), 0);
+	CHECK_INT((int)reply.oid, 0);
+	CHECK_INT((int)reply.results[1].rc, -ERR_QUOTA);
+	op.partial = PARTIAL_PLACES;
+	CHECK_INT(apply(&f, &OP_DELIVER, &op, &reply), 0);
+	CHECK_INT((int)reply.results[1].rc, 0);
+	CHECK_INT(reply.results[1].uid, 1);
+	to[0].rcpt = STR("full@example.test");
+	op.partial = PARTIAL_RCPTS;
 	CHECK_INT(apply(&f, &OP_DELIVER, &op, &reply), 0);
 	CHECK_INT((int)reply.results[0].rc, -ERR_QUOTA);
 	CHECK_INT((int)reply.results[1].rc, 0);
-	CHECK_INT(reply.results[1].uid, 1);
+	CHECK_INT(reply.results[1].uid, 2);
 	CHECK_INT(box(&f, f.inbox).total, 1);
 	CHECK_INT(fixture_fsck(&f, false), 0);
 	fixture_end(&f);
