@@ -25,6 +25,7 @@ struct apply {
 	struct arena tmp; /* reset for each message an operation touches */
 	int64_t now_us;
 	struct news *news;
+	const struct op_deliver_reply *bounce; /* as in batch_op */
 	bool wrote;
 };
 
@@ -107,6 +108,8 @@ struct batch_op {
 	const void *request;
 	struct arena *a; /* the reply is made here */
 	void *reply;
+	/* OP_QUEUE_RESULT that has delivered a bounce: what became of it, else NULL. From `a`. */
+	const struct op_deliver_reply *bounce;
 	int rc;
 };
 /* Apply all and commit once; every op has its rc afterwards, and what has rc 0 is on disk. */

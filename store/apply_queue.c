@@ -83,9 +83,10 @@ static int apply_outcomes(struct apply *ap, struct queue_item *it, const struct 
 /* One that nobody takes leaves a record. */
 static int put_bounce(struct apply *ap, const struct op_deliver *bounce)
 {
-	struct op_deliver_reply answer = {0};
-	int rc = apply_deliver(ap, bounce, &answer);
-	return rc == 0 && !answer.oid ? deliver_audit(ap, bounce, &answer) : rc;
+	struct op_deliver_reply *answer = arena_new(ap->a, struct op_deliver_reply);
+	int rc = apply_deliver(ap, bounce, answer);
+	ap->bounce = answer;
+	return rc == 0 && !answer->oid ? deliver_audit(ap, bounce, answer) : rc;
 }
 
 int apply_queue_result(struct apply *ap, const void *request, void *reply)

@@ -49,9 +49,12 @@ static int apply_one(struct apply *ap, struct batch_op *op)
 	if (row->grows && env_disk_low(ap->s)) { return ERR_FULL; }
 	ap->a = op->a;
 	ap->wrote = false;
+	ap->bounce = NULL;
 	arena_reset(&ap->tmp);
 	memset(op->reply, 0, op->type->reply->size);
-	return row->apply(ap, op->request, op->reply);
+	int rc = row->apply(ap, op->request, op->reply);
+	op->bounce = ap->bounce;
+	return rc;
 }
 
 /* Apply `n` ops in one transaction. Below 0 when nothing of it stands: the caller tries them one by

@@ -114,6 +114,21 @@ static void log_failure(struct writer *w, const struct batch_op *op)
 	}
 }
 
+/* The report about an outcome is stored for those who have room, the outcome in any case: to others
+   nobody tells it. */
+static void log_lost_bounce(struct writer *w, const struct batch_op *op)
+{
+	const struct op_queue_result *result = op->request;
+	char id[ID_TEXT];
+	for (uint32_t i = 0; op->rc == 0 && op->bounce && i < op->bounce->results_n; i++) {
+		uint32_t rc = op->bounce->results[i].rc;
+		if (rc == 0) { continue; }
+		log_event(LOG_WARN, &w->log, "report lost", "qid=%s to=%.*s reason=%s",
+			id_text(result->qid, id), STR_ARG(result->bounce->locals[i].rcpt),
+			err_name(-(int)rc));
+	}
+}
+
 /* What the last commit left on disk is for a new process to find out: to answer anything now could
    be a lie. Our peers take the end of the link as "not now", and the supervisor starts us again. */
 static void check_broken(struct writer *w)
@@ -142,6 +157,7 @@ static void commit(struct job *j)
 	metric_add(&commits_total, 1);
 	for (size_t i = 0; i < n; i++) {
 		log_failure(w, &ops[i]);
+		log_lost_bounce(w, &ops[i]);
 		int rc = answer_of(&ops[i]);
 		link_reply(msgs[i], rc, rc == 0 ? ops[i].reply : NULL);
 	}

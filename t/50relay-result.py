@@ -80,6 +80,8 @@ def test_full_mailbox(name, processes):
         is_equal((LOST in dev.stderr, len(smtp.messages)), (False, 1), f"{name}: the outcome is stored, once")
         refused = [c["outcome"] for r in records(dev, USER) for c in r["recipients"] if r["sender"] == ""]
         is_equal(refused, ["refused"], f"{name}: the report's record tells it")
+        lost = [line for line in dev.stderr.splitlines() if "report lost" in line]
+        ok(len(lost) == 1 and f" to={USER} reason=limit" in lost[0], f"{name}: and the log", dev.stderr)
 
 
 for roles in (False, True):
