@@ -372,7 +372,7 @@ def test_changes_are_seen(processes):
             smtp_send(dev, "a@far.test", [USER], MAIL)
             ok(False, "quota")
         except smtplib.SMTPRecipientsRefused as e:
-            is_equal(e.recipients[USER][0], 452, "a quota set while the server runs")
+            is_equal(e.recipients[USER][0], 552, "a quota set while the server runs")
         check("fsck --repair while it runs", ["fsck", "--repair", *where], EX_TEMPFAIL, err="stop it")
         check("fsck while it runs", ["fsck", *where], EX_OK, out="sound")
         ok("ok    the server runs" in posthouse("check", *where).stdout, "check while it runs")
@@ -426,6 +426,31 @@ def test_status(processes):
     is_equal(json.loads(posthouse("status", "--json", *where).stdout or "{}"), {"running": False, "roles": []},
              "status --json: it does not run")
     check("status: it does not run", ["status", *where], EX_UNAVAILABLE, err="does not run")
+
+
+def test_closed_while_it_waits():
+    """A login with the right password that has to wait, and whose account is disabled meanwhile."""
+    with Folder() as folder, Dev("--set", "auth.failure_delay=10s", data=f"{folder}/data", users={USER: "secret"}) as dev:
+        where = ("--data", dev.data)
+
+        def attempt(password):
+            s = tls_context(dev).wrap_socket(socket.create_connection((dev.host, dev.imaps), 60), server_hostname=dev.host)
+            s.recv(1000)
+            s.sendall(f"a LOGIN {USER} {password}\r\n".encode())
+            return s
+
+        def throttled():
+            return counted(where)["all"]["auth_throttled_total"]
+        waiting = []
+        wait_for(lambda: throttled() or waiting.append(attempt("wrong")), "a login that has to wait", 60, 0.5)
+        before = throttled()
+        last = attempt("secret")
+        wait_for(lambda: throttled() > before, "the right one to wait, too", 60)
+        check("user disable", ["user", "disable", USER, *where], EX_OK)
+        said = last.recv(1000)
+        ok(said.startswith(b"a NO "), "an account that is disabled while its login waits stays closed", said)
+        for s in [*waiting, last]:
+            s.close()
 
 
 def test_status_relay(processes):
@@ -694,6 +719,7 @@ for mode in (False, True):
     test_queue(mode)
 if os.getuid() == 0:
     test_closed_folder()
+test_closed_while_it_waits()
 test_ports()
 test_certificate()
 test_dns()
