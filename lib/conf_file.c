@@ -92,7 +92,7 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt)
 	if (row->type != CONF_LIST) { loading->seen[loading->seen_n++] = row; }
 	struct str text = str_of(opt->nvalues ? opt->values[opt->nvalues - 1]->string : "");
 	if (rc == 0 && row->type == CONF_LIST) {
-		rc = conf_value_check_item(row, text, opt->nvalues, &e);
+		rc = conf_value_check_item(row, str_trim(text), opt->nvalues, &e);
 	} else if (rc == 0) {
 		rc = conf_value_set(row, text, &c->arena, c->values[s], &e);
 	}
@@ -127,7 +127,8 @@ static void set_lists(cfg_t *in, struct conf *c, size_t s)
 		if (opt->nvalues == 0 && !(opt->flags & CFGF_RESET)) { continue; }
 		list.v = arena_array(&c->arena, list.n, sizeof *list.v);
 		for (size_t k = 0; k < list.n; k++) {
-			list.v[k] = arena_dup(&c->arena, str_of(opt->values[k]->string));
+			struct str item = str_trim(str_of(opt->values[k]->string));
+			list.v[k] = arena_dup(&c->arena, item);
 		}
 		memcpy((char *)c->values[s] + sec->rows[i].offset, &list, sizeof list);
 		conf_mark(c, s, &sec->rows[i]);

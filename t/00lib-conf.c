@@ -137,6 +137,7 @@ static const struct {
 	{"box { word = \"\" }", ":1: box.word: ", "too short"},
 	{"box { word = 123456789 }", ":1: box.word: ", "too long: from 1 to 8 octets"},
 	{"box { names = {a, \"\"} }", ":1: box.names: ", "empty item"},
+	{"box { names = {a, \" \"} }", ":1: box.names: ", "empty item"},
 	{"box { names = {a, bbbbbbbbbbbbbbbbbbbbb} }", ":1: box.names: ", "too long"},
 	{"box {\n colur = red\n}\n", ":2: box.colur: ", "did you mean colour?"},
 	{"box { cuont = 3 }", ":1: box.cuont: ", "did you mean count?"},
