@@ -178,10 +178,8 @@ static void mend_parse(struct fsck *f, const struct obj *o)
 	mime_free(mime);
 }
 
-static void check_object(struct fsck *f, struct obj *o)
+static void check_octets(struct fsck *f, const struct obj *o)
 {
-	struct key k = key_id(o->oid);
-	uint32_t refs = fsck_count(&f->refs, o->oid);
 	int rc = fsck_read(f, o, NULL);
 	if (rc < 0) {
 		/* Nothing brings octets back: the messages stay, so that people see what is lost.
@@ -198,12 +196,21 @@ static void check_object(struct fsck *f, struct obj *o)
 		fsck_found(f, "object %llu: octets behind its end", (unsigned long long)o->oid)) {
 		fsck_do(f, ap_del(&f->ap, TB_BLOB, &more));
 	}
+}
+
+static void check_object(struct fsck *f, struct obj *o)
+{
+	struct key k = key_id(o->oid);
+	uint32_t refs = fsck_count(&f->refs, o->oid);
+	bool dying = fsck_count(&f->dying, o->oid) > 0;
+	/* gc takes several steps for the octets of a large one */
+	if (refs > 0 || !dying) { check_octets(f, o); }
 	if (refs != o->refcount && fsck_found(f, "object %llu: %u references counted as %u",
 					   (unsigned long long)o->oid, refs, o->refcount)) {
 		o->refcount = refs;
 		fsck_do(f, ap_put(&f->ap, TB_OBJ, &k, o, 0));
 	}
-	if (refs == 0 && !fsck_count(&f->dying, o->oid) &&
+	if (refs == 0 && !dying &&
 		fsck_found(f, "object %llu: nobody references it", (unsigned long long)o->oid)) {
 		fsck_do(f, gc_add(f->ap.s, f->ap.txn, o->oid, f->ap.now_us));
 	}

@@ -774,6 +774,33 @@ static void test_gc(void)
 	fixture_end(&f);
 }
 
+/* A large one goes in several transactions: between them nothing is damaged. */
+static void test_gc_halfway(void)
+{
+	struct fixture f;
+	struct buf big = {0};
+	struct op_local_rcpt to = {0};
+	struct op_deliver op = {.locals = &to, .locals_n = 1};
+	struct op_deliver_reply reply;
+	struct maintain_limits limits = {INT64_MAX / 4, UINT64_MAX};
+	fixture_start(&f);
+	to.aid = f.aid;
+	buf_str(&big, STR("\r\n"));
+	for (int i = 0; i < (GC_STEP + 1) * CHUNK_DATA / 64; i++) { buf_fmt(&big, "%062d\r\n", i); }
+	upload_below(&f, top_lines, buf_view(&big), &op.body);
+	CHECK_INT(apply(&f, &OP_DELIVER, &op, &reply), 0);
+	set_flags(&f, 1, 1, FLAGS_ADD, FLAG_DELETED);
+	struct op_expunge expunge = {.aid = f.aid, .mid = f.inbox, .all = true};
+	struct op_expunge_reply expunged;
+	CHECK_INT(apply(&f, &OP_EXPUNGE, &expunge, &expunged), 0);
+	CHECK_INT(store_maintain(f.s, &limits, INT64_MAX / 2, NULL), 1);
+	CHECK_INT(fixture_fsck(&f, false), 0);
+	CHECK_INT(store_maintain(f.s, &limits, INT64_MAX / 2, NULL), 0);
+	CHECK_INT(fixture_fsck(&f, false), 0);
+	buf_fini(&big);
+	fixture_end(&f);
+}
+
 static void test_lock(void)
 {
 	struct fixture f;
@@ -1151,6 +1178,7 @@ int main(int argc, char **argv)
 		{"batches", test_batch},
 		{"addresses and domains", test_addresses},
 		{"garbage", test_gc},
+		{"garbage, half of it gone", test_gc_halfway},
 		{"one writer", test_lock},
 		{"random operations", test_random},
 		{"fsck finds and mends", test_fsck},
