@@ -136,7 +136,7 @@ static int add_account(struct walk *w, uint32_t aid, struct str detail)
 	return add_target(w, (struct auth_target){.aid = aid,
 				     .address = arena_dup(w->arena, acct.login),
 				     .folder = detail_folder(w, aid, detail),
-				     .room = room_for(&acct, w->size)});
+				     .room = (uint8_t)room_for(&acct, w->size)});
 }
 
 static int apply_row(struct walk *w, const struct addr_row *row, struct str detail, unsigned depth)

@@ -186,7 +186,8 @@ static void address_bounce(struct shipment *s, const struct auth_resolve_reply *
 {
 	struct report *rp = s->report;
 	struct op_deliver *b = &rp->bounce;
-	b->partial = PARTIAL_PLACES; /* a full mailbox must not keep the outcome from being stored */
+	/* a full mailbox must not keep the outcome from being stored */
+	b->partial = PARTIAL_PLACES;
 	b->locals = arena_array(&s->arena, to->targets_n, sizeof *b->locals);
 	b->remotes = arena_array(&s->arena, to->targets_n, sizeof *b->remotes);
 	for (uint32_t i = 0; i < to->targets_n; i++) {

@@ -70,7 +70,7 @@ int store_fsck(
 	struct store *s, bool repair, void (*report)(void *ctx, struct str finding), void *ctx)
 {
 	static void (*const passes[])(struct fsck *) = {fsck_records, fsck_ids, fsck_accounts,
-		fsck_mailboxes, fsck_queue, fsck_audit, fsck_lost, fsck_objects};
+		fsck_mailboxes, fsck_queue, fsck_audit, fsck_lost, fsck_objects, fsck_ids_end};
 	struct timespec now;
 	struct ids before = s->ids;
 	struct fsck f = {.repair = repair, .report = report, .ctx = ctx};

@@ -4,6 +4,8 @@
 #include "lib/mime.h"
 #include "store/apply.h"
 
+enum { RECORD_ROOM = 4096 }; /* octets, for the struct of any record */
+
 /* Object ids, sorted before they are counted. */
 struct fsck_ids {
 	uint64_t *v;
@@ -94,3 +96,4 @@ void fsck_queue(struct fsck *f);     /* fsck_rows.c */
 void fsck_audit(struct fsck *f);     /* fsck_rows.c */
 void fsck_lost(struct fsck *f);      /* fsck_lost.c; after all that reference objects */
 void fsck_objects(struct fsck *f);   /* fsck_object.c */
+void fsck_ids_end(struct fsck *f);   /* fsck_ids.c; after all that take rows away */

@@ -155,3 +155,28 @@ void fsck_ids(struct fsck *f)
 		early_end(f, next, &f->last);
 	}
 }
+
+static void take_all(struct fsck *f, enum table tb)
+{
+	_Alignas(16) char room[RECORD_ROOM];
+	struct key at = key_none();
+	MDB_val v;
+	for (; fsck_any(f, tb, &at, 0, &v); key_step(&at)) {
+		struct str k = str_make(at.p, at.n);
+		bool right =
+			table_wire[tb] ? fsck_unpack(f, tb, &at, v, room) == 0 : key_fits(tb, k);
+		if (right) { (void)fsck_ids_take(f, tb, k, room); }
+	}
+}
+
+/* The rows that kept the ids near their end may have been mended away. */
+void fsck_ids_end(struct fsck *f)
+{
+	struct ids *next = &f->ap.s->ids;
+	bool near = next->aid >= ID32_MOST || next->mid >= ID32_MOST ||
+		    next->uidvalidity > uidvalidity_most;
+	if (!f->repair || !near) { return; }
+	f->last = (struct ids){0};
+	for (enum table tb = TB_META + 1; tb < TB_N; tb++) { take_all(f, tb); }
+	early_end(f, next, &f->last);
+}

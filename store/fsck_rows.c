@@ -5,8 +5,6 @@
 
 /* --- every record --- */
 
-enum { RECORD_ROOM = 4096 };
-
 static void key_hex(const struct key *k, char out[64])
 {
 	static const char digits[] = "0123456789abcdef";
