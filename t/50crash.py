@@ -128,10 +128,20 @@ class Run:
         for worker in self.workers:
             worker.verify(self.house.dev, empty)
 
+    def begin(self, processes, point):
+        """A server that will die at `point`, if any. Housekeeping begins with it, so that may be before it is ready."""
+        try:
+            self.house.start(processes, point)
+        except RuntimeError:    # as good a moment as any
+            check(point, "the server does not start")
+            self.house.rounds["everything"] += 1
+            self.house.fsck()
+            self.house.start(processes)
+
     def life_in_processes(self):
         """Some deaths of the store alone (more would have to wait long: back-off), then of everything."""
         point = f"store@{self.rng.choice(POINTS)}:{self.rng.randrange(1, 40)}:kill" if self.rng.random() < 0.4 else ""
-        self.house.start(True, point)
+        self.begin(True, point)
         self.verify()
         for _ in range(self.rng.randrange(2, 5)):
             self.traffic(self.house.kill_store)
@@ -144,13 +154,7 @@ class Run:
 
     def life_in_one_process(self):
         point = f"{self.rng.choice((*POINTS, DELETING))}:{self.rng.randrange(1, 60)}:kill" if self.rng.random() < 0.5 else ""
-        try:
-            self.house.start(False, point)
-        except RuntimeError:    # it died before it was ready: as good a moment as any
-            check(point, "the server does not start")
-            self.house.rounds["everything"] += 1
-            self.house.fsck()
-            self.house.start(False)
+        self.begin(False, point)
         try:
             self.verify(empty=not point)    # a death between two mailboxes would leave one emptied
         except REFUSED as e:    # or now
