@@ -120,6 +120,20 @@ static bool is_utf8_type(struct str orcpt)
 	return str_istarts(orcpt, UTF8_TYPE);
 }
 
+/* One of type utf-8: for whom reads `utf8`, codes from `least` on become characters. */
+static void put_utf8_type(struct str orcpt, bool utf8, uint32_t least, struct buf *out)
+{
+	struct str address = str_skip(orcpt, UTF8_TYPE.n);
+	buf_str(out, str_sub(orcpt, 0, UTF8_TYPE.n));
+	if (!utf8) {
+		put_ascii(address, out);
+	} else if (is_encoded(address)) {
+		put_decoded(address, least, out);
+	} else {
+		buf_str(out, address);
+	}
+}
+
 /* RFC 3461 5.2.1: as it came, its letters, too, wherever this host may get that. RFC 6533 3: one
    with SMTPUTF8 gets characters instead of their codes. */
 bool orcpt_param(struct str orcpt, bool smtputf8, struct buf *out)
@@ -129,15 +143,7 @@ bool orcpt_param(struct str orcpt, bool smtputf8, struct buf *out)
 		if (str_ascii(orcpt)) { buf_str(out, orcpt); }
 		return out->n > start;
 	}
-	struct str address = str_skip(orcpt, UTF8_TYPE.n);
-	buf_str(out, str_sub(orcpt, 0, UTF8_TYPE.n));
-	if (!smtputf8) {
-		put_ascii(address, out);
-	} else if (is_encoded(address)) {
-		put_decoded(address, 0x80, out);
-	} else {
-		buf_str(out, address);
-	}
+	put_utf8_type(orcpt, smtputf8, 0x80, out);
 	if (out->n - start > ORCPT_MAX) { out->n = start; }
 	return out->n > start;
 }
@@ -157,13 +163,5 @@ void orcpt_field(struct str orcpt, bool utf8, struct buf *out)
 		xtext_decode(orcpt, out); /* RFC 3461 6.3: a field of a report is none */
 		return;
 	}
-	struct str address = str_skip(orcpt, UTF8_TYPE.n);
-	buf_str(out, str_sub(orcpt, 0, UTF8_TYPE.n));
-	if (!utf8) {
-		put_ascii(address, out);
-	} else if (is_encoded(address)) {
-		put_decoded(address, 0, out);
-	} else {
-		buf_str(out, address);
-	}
+	put_utf8_type(orcpt, utf8, 0, out);
 }
